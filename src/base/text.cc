@@ -1,0 +1,128 @@
+#include "base/text.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+
+namespace baton {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::int64_t ns;
+};
+constexpr Unit kUnits[] = {{"ns", 1},
+                           {"us", 1'000},
+                           {"ms", 1'000'000},
+                           {"s", 1'000'000'000},
+                           {"m", 60'000'000'000},
+                           {"h", 3'600'000'000'000}};
+constexpr std::int64_t kLongestNs = std::int64_t{10} * 365 * 24 * 3'600'000'000'000;
+
+/// The length of the UTF-8 sequence at `text`, 0 if it is not well formed.
+std::size_t utf8_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80   ? 1
+                             : lead < 0xC2 ? 0
+                             : lead < 0xE0 ? 2
+                             : lead < 0xF0 ? 3
+                             : lead < 0xF5 ? 4
+                                           : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
+  }
+  return length;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_integer(std::string_view text, std::int64_t min,
+                                          std::int64_t max) {
+  const std::string_view digits = text.substr(min < 0 && text.starts_with('-') ? 1 : 0);
+  if (digits.empty() || digits[0] < '0' || digits[0] > '9') return {};
+  if (digits[0] == '0' && text.size() > 1) return {};
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  if (value < min || value > max) return {};
+  return value;
+}
+
+std::optional<election::Duration> parse_duration(std::string_view text) {
+  const auto unit_at = text.find_first_not_of("0123456789.");
+  if (unit_at == 0 || unit_at == std::string_view::npos) return {};
+  const std::string_view number = text.substr(0, unit_at);
+  for (const Unit& unit : kUnits) {
+    if (text.substr(unit_at) != unit.name) continue;
+    const auto point = number.find('.');
+    const std::string_view whole = number.substr(0, point);
+    const std::string_view part =
+        point == std::string_view::npos ? std::string_view() : number.substr(point + 1);
+    if (whole.empty() || (point != std::string_view::npos && part.empty()) || part.size() > 9) {
+      return {};
+    }
+    std::int64_t ns = 0;
+    for (const char digit : whole) {
+      if (ns > kLongestNs) return {};
+      ns = ns * 10 + (digit - '0');
+    }
+    if (ns > kLongestNs / unit.ns) return {};
+    ns *= unit.ns;
+    std::int64_t scale = unit.ns;
+    for (const char digit : part) {
+      if (digit == '.' || scale % 10 != 0) return {};
+      scale /= 10;
+      ns += (digit - '0') * scale;
+    }
+    return election::Duration(ns);
+  }
+  return {};
+}
+
+std::string format_duration(election::Duration duration) {
+  const std::int64_t ns = duration.count();
+  for (const Unit& unit : {kUnits[5], kUnits[4], kUnits[3], kUnits[2], kUnits[1]}) {
+    if (ns != 0 && ns % unit.ns == 0) return std::to_string(ns / unit.ns) + std::string(unit.name);
+  }
+  return ns == 0 ? "0s" : std::to_string(ns) + "ns";
+}
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{path + ": " + std::strerror(errno)};
+  std::string text(limit + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) return Error{path + ": cannot be read"};
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > limit) {
+    return Error{path + ": larger than the limit of " + std::to_string(limit) + " bytes"};
+  }
+  return text;
+}
+
+std::string printable(std::string_view text, std::size_t limit) {
+  std::string out;
+  while (!text.empty() && out.size() < limit) {
+    const std::size_t length = utf8_length(text);
+    const auto byte = static_cast<unsigned char>(text[0]);
+    if (length == 0 || byte < 0x20 || byte == 0x7F) {
+      out += '?';
+      text.remove_prefix(1);
+    } else {
+      out += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  if (!text.empty()) out += "...";
+  return out;
+}
+
+}  // namespace baton

@@ -1,0 +1,75 @@
+// What the rules look at in a Lease, and what they want written into it.
+//
+// The codec in kube/ fills these from JSON and applies a LeaseWrite to the JSON of its base, so
+// that everything the rules do not know (labels, other annotations, unknown fields) survives.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "election/time.h"
+
+namespace baton::election {
+
+/// A revision of the store, or an object's resourceVersion: positive, compared as an integer (R6).
+using Revision = std::int64_t;
+
+/// A fencing token: 1 to kMaxToken (R7).
+using Token = std::int64_t;
+inline constexpr Token kMaxToken = 999'999'999'999'999'999;
+
+/// The annotations of design section 3. Each key starts with kPrefix.
+namespace annotation {
+inline constexpr const char* kPrefix = "baton/";
+inline constexpr const char* kFencingToken = "baton/fencing-token";
+inline constexpr const char* kTerm = "baton/term";
+inline constexpr const char* kAttempt = "baton/attempt";
+inline constexpr const char* kDuration = "baton/duration";  // whole seconds
+inline constexpr const char* kIncarnation = "baton/incarnation";
+inline constexpr const char* kReleased = "baton/released";  // "<term id>/<leaseTransitions>"
+inline constexpr const char* kDraining = "baton/draining";
+inline constexpr const char* kLockDelay = "baton/lock-delay";  // whole seconds
+inline constexpr const char* kAddress = "baton/address";
+inline constexpr const char* kHolder = "baton/holder";
+inline constexpr const char* kFormat = "baton/format";
+}  // namespace annotation
+
+/// One version of the Lease object.
+struct Lease {
+  std::string uid;
+  std::optional<Revision> version;  // metadata.resourceVersion; empty: not a positive integer (R6)
+  std::string holder;               // spec.holderIdentity; "" means unheld
+  std::optional<std::int64_t> duration_s;  // spec.leaseDurationSeconds as found, also if absurd
+  std::int64_t transitions = 0;            // spec.leaseTransitions
+  std::string acquire_time;                // as found; shown to people, never compared with a clock
+  std::string strategy;                    // coordinated election (R13); "" if absent
+  std::string preferred_holder;            // coordinated election (R13); "" if absent
+  bool being_deleted = false;              // metadata.deletionTimestamp is set
+  std::map<std::string, std::string> annotations;  // the baton/* ones only
+  std::string spec;  // the whole spec as canonical text: two versions with equal spec text,
+                     // uid and baton/* annotations are the same record for R4
+  std::string raw;   // the object as received, for the codec; "" in the simulator
+
+  /// The value of a baton/* annotation, "" if absent.
+  const std::string& annotated(const std::string& key) const;
+};
+
+enum class WriteKind { create, acquire, renew, release };
+
+/// A PUT that the election asks for. Create goes without uid and resourceVersion (R5), every other
+/// kind with those of `base` (R1). The codec adds renewTime (now), acquireTime (now, for acquire)
+/// and fieldManager.
+struct LeaseWrite {
+  WriteKind kind;
+  Lease base;  // the version written over; for create an empty Lease
+  std::string holder;
+  std::int64_t duration_s = 0;
+  std::int64_t transitions = 0;
+  std::map<std::string, std::string> annotations;  // all baton/* of the result; others are removed
+};
+
+const char* to_string(WriteKind kind);
+
+}  // namespace baton::election

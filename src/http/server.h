@@ -1,0 +1,94 @@
+// A small bounded HTTP/1.1 server on one thread of its own, over TCP, a Unix socket or TLS.
+//
+// Every limit in ServerLimits holds per listener. Malformed requests are answered 400 (or the
+// connection closed) without reaching the handler; too large ones 413 or 431; slow ones 408 or
+// closed; connections over the limit evict the longest idle one, or are closed at once.
+// Accepting backs off when the process is out of file descriptors.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "election/time.h"
+#include "http/message.h"
+
+namespace baton::http {
+
+struct ServerLimits {
+  int connections = 256;             // open at once
+  int waiters = 128;                 // of them, held by a long poll or a stream
+  std::size_t header_bytes = 16384;  // request line and headers
+  std::size_t body_bytes = 4096;
+  std::size_t stream_backlog_bytes = 65536;  // unsent bytes of a stream before it is closed
+  election::Duration request_timeout = std::chrono::seconds(5);  // first byte to whole request
+  election::Duration idle_timeout = std::chrono::seconds(60);    // between requests
+};
+
+struct ServerTls {
+  std::string certificate_pem;  // chain
+  std::string private_key_pem;
+  std::string client_ca_pem;  // "" : no client certificate asked for
+};
+
+struct ServerOptions {
+  // "127.0.0.1:4040", "[::1]:4040", "0.0.0.0:0", "unix:/path/to/socket". A stale socket file is
+  // replaced.
+  std::string address;
+  ServerLimits limits;
+  std::shared_ptr<const ServerTls> tls;  // null: plain
+};
+
+/// One request being answered. Lives until replied to and let go; every method may be called on
+/// the server's thread only. Exactly one of reply() and start_stream() is called, now or later.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual const Request& request() const = 0;
+  virtual const Target& target() const = 0;  // parsed target; ok is true
+  virtual bool over_unix_socket() const = 0;
+  /// Answers. Ignored if the peer has gone.
+  virtual void reply(Response response) = 0;
+  /// Answers with a head and a chunked body that write() feeds, until close().
+  virtual void start_stream(Response head) = 0;
+  virtual void write(std::string chunk) = 0;
+  virtual void close() = 0;
+  /// Called once, when the connection ends before reply() was called or while streaming (the peer
+  /// closed or reset, a limit, the server stopped).
+  virtual void on_closed(std::function<void()> callback) = 0;
+};
+
+/// Called on the server's thread for each well-formed request. Must not block. May keep the
+/// exchange to answer it later (a waiter: refused with 503 by the server above limits.waiters:
+/// see try_hold()).
+using Handler = std::function<void(std::shared_ptr<Exchange>)>;
+
+class Server {
+ public:
+  /// Binds and listens; the error names the address and the reason (in use, not available…).
+  static Result<std::unique_ptr<Server>> listen(ServerOptions options, Handler handler);
+  virtual ~Server() = default;  // stops
+
+  /// Starts the thread. stop() closes everything and joins; safe to call twice.
+  virtual void start() = 0;
+  virtual void stop() = 0;
+
+  /// Runs `work` soon on the server's thread. From any thread; never blocks.
+  virtual void post(std::function<void()> work) = 0;
+  /// Runs `work` on the server's thread at `delay` from now. Server's thread only. The returned
+  /// function cancels it.
+  virtual std::function<void()> after(election::Duration delay, std::function<void()> work) = 0;
+
+  /// Takes one of limits.waiters; false if none is left. Given back when the exchange is destroyed.
+  /// Server's thread only.
+  virtual bool try_hold(Exchange& exchange) = 0;
+
+  /// The address bound, with the real port.
+  virtual std::string address() const = 0;
+  virtual int open_connections() const = 0;  // any thread
+};
+
+}  // namespace baton::http

@@ -1,0 +1,52 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace baton {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(ParseInteger, TakesDigitsInRangeAndNothingElse) {
+  EXPECT_EQ(parse_integer("42", 0, 100), 42);
+  EXPECT_EQ(parse_integer("0", 0, 100), 0);
+  EXPECT_EQ(parse_integer("-3", -5, 5), -3);
+  for (const char* bad : {"", "007", "+1", "-1", "1 ", " 1", "1x", "101", "99999999999999999999"}) {
+    EXPECT_FALSE(parse_integer(bad, 0, 100)) << bad;
+  }
+}
+
+TEST(ParseDuration, NeedsANumberAndOneUnit) {
+  EXPECT_EQ(parse_duration("15s"), seconds(15));
+  EXPECT_EQ(parse_duration("1.5s"), milliseconds(1500));
+  EXPECT_EQ(parse_duration("250ms"), milliseconds(250));
+  EXPECT_EQ(parse_duration("2m"), seconds(120));
+  for (const char* bad : {"", "15", "s", "1.s", ".5s", "1..5s", "-1s", "1 s", "1y", "1s2",
+                          "99999999999999999999s", "999999h", "1.2.3s"}) {
+    EXPECT_FALSE(parse_duration(bad)) << bad;
+  }
+}
+
+TEST(FormatDuration, IsReadBackAsTheSame) {
+  for (const char* text : {"15s", "250ms", "1500ms", "2m", "1h", "7us", "0s"}) {
+    EXPECT_EQ(format_duration(*parse_duration(text)), text);
+  }
+}
+
+TEST(Printable, ReplacesControlBytesAndInvalidUtf8) {
+  EXPECT_EQ(printable("a\nb\x80"
+                      "c"),
+            "a?b?c");
+  EXPECT_EQ(printable("\xC3\xA9"), "\xC3\xA9");
+  EXPECT_EQ(printable(std::string(300, 'x'), 3), "xxx...");
+}
+
+TEST(ReadFile, NamesThePathAndTheReason) {
+  const auto missing = read_file("/does/not/exist");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error(), "/does/not/exist: No such file or directory");
+}
+
+}  // namespace
+}  // namespace baton
