@@ -1,0 +1,99 @@
+// One candidate on client-go's leader election, with the local HTTP that its tests poll:
+// GET / answers 200 {"name": leader}, GET /leader 200 while leading and 503 otherwise.
+// SIGTERM cancels the election's context, so that ReleaseOnCancel releases the Lease. Losing
+// leadership ends the process with status 1, as client-go's users do.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "client-go-candidate:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	kubeconfig := flag.String("kubeconfig", "", "path of the kubeconfig (required)")
+	namespace := flag.String("namespace", "default", "namespace of the Lease")
+	lease := flag.String("lease", "", "name of the Lease (required)")
+	id := flag.String("id", "", "identity of this candidate (required)")
+	leaseDuration := flag.Duration("lease-duration", 15*time.Second, "LeaseDuration")
+	renewDeadline := flag.Duration("renew-deadline", 10*time.Second, "RenewDeadline")
+	retryPeriod := flag.Duration("retry-period", 2*time.Second, "RetryPeriod")
+	releaseOnCancel := flag.Bool("release-on-cancel", false, "release the Lease on SIGTERM")
+	address := flag.String("http", "127.0.0.1:0", "address of the local HTTP")
+	flag.Parse()
+	if *kubeconfig == "" || *lease == "" || *id == "" {
+		return errors.New("--kubeconfig, --lease and --id are required")
+	}
+
+	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	lost := false
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: *namespace, Name: *lease},
+			Client:     client.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: *id},
+		},
+		LeaseDuration:   *leaseDuration,
+		RenewDeadline:   *renewDeadline,
+		RetryPeriod:     *retryPeriod,
+		ReleaseOnCancel: *releaseOnCancel,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(context.Context) {},
+			OnStoppedLeading: func() { lost = true },
+		},
+	})
+	if err != nil {
+		return err
+	}
+
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		return err
+	}
+	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]string{"name": elector.GetLeader()})
+	})
+	http.HandleFunc("GET /leader", func(w http.ResponseWriter, _ *http.Request) {
+		if !elector.IsLeader() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	go func() { _ = http.Serve(listener, nil) }()
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	elector.Run(ctx)
+	if lost && ctx.Err() == nil {
+		return errors.New("leadership lost")
+	}
+	return nil
+}
