@@ -1,0 +1,73 @@
+// Where the API server is, whom to trust and who we are: from the Pod or from a kubeconfig.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "http/client.h"
+
+namespace baton::kube {
+
+/// Description of the cluster. Files are named, not read in, where they may rotate.
+struct Cluster {
+  http::Endpoint endpoint;      // host and port; authority as in the server URL
+  std::string path_prefix;      // path of the server URL, "" mostly
+  std::string tls_server_name;  // "" means endpoint.host
+  std::string ca_pem;           // from -data
+  std::string ca_file;          // or from a file, re-read for each new connection
+  std::string client_certificate_pem, client_certificate_file;
+  std::string client_key_pem, client_key_file;
+  std::string token;           // fixed
+  std::string token_file;      // or re-read (at most 60 s old; at once after a 401)
+  std::string namespace_name;  // of the context or the service account; "" if neither says
+  std::string source;          // for people: "in-cluster" or the kubeconfig's path and context
+};
+
+/// From KUBERNETES_SERVICE_HOST/PORT and the service account's mounted files.
+Result<Cluster> in_cluster();
+
+/// `path` "" : $KUBECONFIG (one file), else ~/.kube/config. `context` "" : current-context. Fields
+/// that baton does not support and that are not empty are refused by name, with what to use
+/// instead.
+Result<Cluster> from_kubeconfig(const std::string& path, const std::string& context);
+
+/// What a person asked for: a kubeconfig if named (flag or KUBECONFIG), else in-cluster if the
+/// environment says so, else ~/.kube/config, else an error naming the three.
+Result<Cluster> find_cluster(const std::string& kubeconfig, const std::string& context);
+
+/// The bearer token and the TLS material, kept fresh. Any thread.
+class Credentials {
+ public:
+  explicit Credentials(Cluster cluster);
+  /// The token for the Authorization header, "" if the cluster uses none. Keeps the old one if the
+  /// file cannot be read for a moment.
+  std::string bearer();
+  /// After a 401: the next bearer() reads the file again.
+  void drop_token();
+  /// A context for the next connection: the same one (with its session cache) while the CA and
+  /// client certificate files have not changed, else a new one.
+  Result<std::shared_ptr<http::TlsContext>> tls();
+  /// When the token ends by its own claim `exp` (seconds since 1970), empty if it does not say.
+  std::optional<std::int64_t> token_expiry();
+  const Cluster& cluster() const { return cluster_; }
+
+ private:
+  const Cluster cluster_;
+  std::mutex mutex_;
+  // The fields below are protected by mutex_.
+  std::string token_;
+  Instant token_read_at_ = kLongAgo;
+  std::string tls_material_;
+  std::shared_ptr<http::TlsContext> tls_;
+};
+
+/// Claims of a bound service account token (not verified: it is our own). Empty where it has none.
+struct PodIdentity {
+  std::string namespace_name, pod_name, pod_uid, service_account;
+};
+PodIdentity pod_identity(const std::string& token);
+
+}  // namespace baton::kube

@@ -1,0 +1,38 @@
+// Lease JSON <-> the rules' view of it, without loss: an encoded write is the base object as it was
+// received with only the rules' fields changed.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "election/event.h"
+
+namespace baton::kube {
+
+/// One Lease object. Wrong types, or no object: an error in one line. A Lease without spec is
+/// unheld.
+Result<election::Lease> decode_lease(std::string_view json);
+
+struct LeaseList {
+  election::Revision revision;
+  std::optional<election::Lease> lease;  // the one named, if it is in the list
+};
+Result<LeaseList> decode_lease_list(std::string_view json, const std::string& name);
+
+/// One line of a watch. An ERROR event becomes a Failure (410: gone).
+struct WatchLine {
+  std::optional<election::Watched> event;  // id not set
+  election::Failure failure;               // if there is no event
+};
+WatchLine decode_watch_line(std::string_view line);
+
+/// The body of the PUT. `now_micro` is the wall clock as MicroTime (renewTime; acquireTime too when
+/// acquiring). Without managedFields (R1).
+std::string encode_write(const election::LeaseWrite& write, const std::string& namespace_name,
+                         const std::string& name, const std::string& now_micro);
+
+/// A v1 Status body's message, or the start of whatever came instead. For error lines.
+std::string status_message(std::string_view body);
+
+}  // namespace baton::kube
