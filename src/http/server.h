@@ -43,7 +43,8 @@ struct ServerOptions {
 };
 
 /// One request being answered. Lives until replied to and let go; every method may be called on
-/// the server's thread only. Exactly one of reply() and start_stream() is called, now or later.
+/// the server's thread only. Exactly one of reply() and start_stream() is called, now or later; let
+/// go without either, or streaming and not closed, the connection is cut (fault tests need that).
 class Exchange {
  public:
   virtual ~Exchange() = default;
