@@ -4,7 +4,8 @@
 // later than its deadline (name resolution, connect and TLS included), apart from scheduling.
 #pragma once
 
-#include <functional>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

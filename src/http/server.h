@@ -60,6 +60,9 @@ class Exchange {
   /// Called once, when the connection ends before reply() was called or while streaming (the peer
   /// closed or reset, a limit, the server stopped).
   virtual void on_closed(std::function<void()> callback) = 0;
+  /// In on_closed and later: the peer ended it (its process died, it closed or reset). False if we
+  /// did (a limit, a timeout, stop()): then the end proves nothing about the peer's work.
+  virtual bool closed_by_peer() const = 0;
 };
 
 /// Called on the server's thread for each well-formed request. Must not block. May keep the
