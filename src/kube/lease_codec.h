@@ -35,4 +35,8 @@ std::string encode_write(const election::LeaseWrite& write, const std::string& n
 /// A v1 Status body's message, or the start of whatever came instead. For error lines.
 std::string status_message(std::string_view body);
 
+/// What an HTTP status other than 200 and 201, or the code of an ERROR event, means to the
+/// election.
+election::FailureKind failure_kind(int status);
+
 }  // namespace baton::kube
