@@ -1,0 +1,238 @@
+#include "runtime/run.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "observe/log.h"
+#include "runtime/clock_check.h"
+#include "runtime/elector.h"
+#include "runtime/identity.h"
+#include "runtime/listeners.h"
+#include "runtime/observer.h"
+#include "runtime/termination.h"
+
+namespace baton::runtime {
+namespace {
+
+using observe::Level;
+
+/// Reading the own Pod must not take longer than the kubelet's shortest patience, 2 s.
+constexpr Duration kPodReadTimeout = std::chrono::milliseconds(1500);
+/// What is queued for the API server's side traffic at the end gets this long.
+constexpr Duration kLastWords = std::chrono::milliseconds(500);
+/// Beyond this the election's thread is taken for stuck. It goes round every second.
+constexpr Duration kStuck = std::chrono::seconds(10);
+
+int refuse(const std::string& why) {
+  std::fprintf(stderr, "baton: %s\n", why.c_str());
+  return 2;
+}
+
+Level level_named(const std::string& name) {
+  if (name == "debug") return Level::debug;
+  if (name == "warning") return Level::warning;
+  return name == "error" ? Level::error : Level::info;
+}
+
+election::Options election_options(const config::Settings& settings, const Identity& identity,
+                                   const Incarnation& incarnation) {
+  election::Options options;
+  options.identity = identity.holder;
+  options.incarnation = incarnation.name;
+  options.address = settings.address;
+  options.timings = settings.timings;
+  options.replicas = settings.replicas;
+  options.lock_delay = settings.lock_delay;
+  options.token_floor = settings.token_floor;
+  options.warm_up_limit = settings.warm_up_limit;
+  options.announcement = settings.grace_period;
+  options.seed = random_bits();
+  options.seed2 = random_bits();
+  return options;
+}
+
+/// Signals come through a descriptor, so that no handler runs in the middle of anything. Blocked
+/// before the first thread starts: all of them inherit it.
+Descriptor block_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return Descriptor(::signalfd(-1, &signals, SFD_CLOEXEC));
+}
+
+/// One process: the election, its listeners and its side traffic.
+class Process {
+ public:
+  Process(const config::Settings& settings, std::shared_ptr<kube::Credentials> credentials,
+          Identity identity, Incarnation incarnation, Instant start)
+      : settings_(settings),
+        identity_(std::move(identity)),
+        incarnation_(std::move(incarnation)),
+        side_(std::make_shared<kube::SideClient>(credentials)),
+        metrics_(std::make_shared<observe::Metrics>(settings.election, identity_.namespace_name,
+                                                    identity_.holder)),
+        observer_(metrics_, worker_, settings.events ? side_ : nullptr,
+                  {identity_.namespace_name, settings.election, "", identity_.holder, ""}),
+        elector_(election_options(settings, identity_, incarnation_), start, std::move(credentials),
+                 {identity_.namespace_name, settings.election, settings.timings.request_timeout},
+                 board_, sinks()) {}
+
+  std::string open_listeners() {
+    auto listeners = Listeners::open(settings_, context());
+    if (!listeners.ok()) return listeners.error();
+    listeners_ = std::move(listeners).value();
+    return "";
+  }
+
+  /// Until the election has ended after a signal.
+  void run(const Descriptor& signals) {
+    listeners_->start();
+    elector_.start();
+    while (true) {
+      std::array<pollfd, 2> fds{{{signals.get(), POLLIN, 0}, {exited_.get(), POLLIN, 0}}};
+      ::poll(fds.data(), fds.size(), -1);
+      if (fds[1].revents != 0) break;
+      signalfd_siginfo signal{};
+      if (::read(signals.get(), &signal, sizeof signal) != sizeof signal) continue;
+      observe::log(Level::info, "signal",
+                   {{"name", std::string(::strsignal(static_cast<int>(signal.ssi_signo)))}});
+      terminate();
+    }
+    listeners_->changed();
+    worker_.flush(kLastWords);
+    worker_.stop();
+    listeners_->stop();
+  }
+
+ private:
+  api::Context context() {
+    api::Context context;
+    context.election = settings_.election;
+    context.namespace_name = identity_.namespace_name;
+    context.pod = identity_.pod_name;
+    context.identity = identity_.holder;
+    context.legacy_name = identity_.legacy_name;
+    context.run_id = std::to_string(random_bits() % 1'000'000'007);
+    context.timings = settings_.timings;
+    context.holders = settings_.holders;
+    context.board = board_;
+    context.now = boot_now;
+    context.post = [this](election::Event event) { elector_.post(std::move(event)); };
+    context.report_rejection = [this](const api::Rejection& rejection) {
+      metrics_->rejection();
+      observe::log(Level::error, "stale token refused",
+                   {{"token", rejection.token},
+                    {"highest_token", rejection.highest_token},
+                    {"resource", rejection.resource}});
+    };
+    context.metrics = [this] { return metrics_->text(boot_now()); };
+    context.liveness = [this] {
+      const Duration silent = boot_now() - elector_.heartbeat();
+      return std::vector<api::Check>{
+          {"election-thread", silent < kStuck, "last went round " + format_ms(silent) + " ms ago"}};
+    };
+    return context;
+  }
+
+  ElectorSinks sinks() {
+    ElectorSinks sinks;
+    sinks.changed = [this] { listeners_->changed(); };
+    sinks.notice = [this](const election::Notice& notice, const election::Status& status) {
+      observer_.notice(notice, status);
+    };
+    sinks.stepped = [this](const election::Status& status) {
+      metrics_->status(status, boot_now());
+      const auto [date_s, at] = elector_.server_date();
+      if (const auto gap_s = clock_check_.sample(date_s, at)) {
+        metrics_->clock_rate_anomaly();
+        observe::log(Level::warning, "clock rate anomaly", {{"server_ahead_s", *gap_s}});
+      }
+    };
+    sinks.request_failed = [this](const std::string& request, election::FailureKind kind) {
+      metrics_->request_failed(request, kind);
+    };
+    sinks.exited = [this] { ::eventfd_write(exited_.get(), 1); };
+    return sinks;
+  }
+
+  void terminate() {
+    const Instant at = boot_now();
+    elector_.post(election::Terminate{});
+    if (identity_.pod_uid.empty()) return;
+    worker_.submit([this, at] { look_for_proof(at); });
+  }
+
+  void look_for_proof(Instant sigterm_at) {
+    const auto pod = side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
+    if (!pod.ok() || pod->uid != identity_.pod_uid) {
+      observe::log(Level::info, "own Pod gives no proof",
+                   {{"reason", pod.ok() ? "another Pod of this name" : pod.error()}});
+      return;
+    }
+    switch (judge_termination(settings_.sidecar, *pod, boot_now() - sigterm_at)) {
+      case TerminationProof::none:
+        break;
+      case TerminationProof::work_has_ended:
+        elector_.post(election::WorkEnded{election::Proof::native_termination, ""});
+        break;
+      case TerminationProof::only_container_replaced:
+        elector_.post(election::OnlyContainerReplaced{});
+        break;
+    }
+  }
+
+  static std::string format_ms(Duration duration) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+  }
+
+  const config::Settings& settings_;
+  const Identity identity_;
+  const Incarnation incarnation_;
+  const std::shared_ptr<kube::SideClient> side_;
+  const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
+  const std::shared_ptr<observe::Metrics> metrics_;
+  SideWorker worker_;
+  Observer observer_;       // election's thread
+  ClockCheck clock_check_;  // election's thread
+  const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
+  std::unique_ptr<Listeners> listeners_;
+  Elector elector_;  // last: its threads end before what they use
+};
+
+}  // namespace
+
+int run(const config::Settings& settings) {
+  const Instant start = boot_now();
+  observe::set_level(level_named(settings.log_level));
+  const Descriptor signals = block_signals();
+
+  const auto cluster = kube::find_cluster(settings.kubeconfig, settings.context);
+  if (!cluster.ok()) return refuse(cluster.error());
+  const auto credentials = std::make_shared<kube::Credentials>(*cluster);
+  const Identity identity = find_identity(settings, *credentials);
+  auto incarnation = claim_incarnation(identity, settings.election);
+  if (!incarnation.ok()) return refuse(incarnation.error());
+  observe::set_common_fields({{"election", settings.election},
+                              {"namespace", identity.namespace_name},
+                              {"identity", identity.holder}});
+
+  Process process(settings, credentials, identity, std::move(incarnation).value(), start);
+  const std::string error = process.open_listeners();
+  if (!error.empty()) return refuse(error);
+  observe::log(Level::info, "started", {{"version", BATON_VERSION}, {"cluster", cluster->source}});
+  process.run(signals);
+  observe::log(Level::info, "stopped");
+  return 0;
+}
+
+}  // namespace baton::runtime

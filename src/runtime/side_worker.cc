@@ -1,0 +1,49 @@
+#include "runtime/side_worker.h"
+
+#include <utility>
+
+namespace baton::runtime {
+
+SideWorker::SideWorker() : thread_([this] { run(); }) {}
+
+void SideWorker::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    jobs_.clear();
+    wake_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool SideWorker::submit(std::function<void()> job) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || jobs_.size() >= kQueue) return false;
+  jobs_.push_back(std::move(job));
+  wake_.notify_all();
+  return true;
+}
+
+void SideWorker::flush(Duration limit) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, limit, [this] { return jobs_.empty() && !busy_; });
+}
+
+void SideWorker::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    if (stopping_) return;
+    auto job = std::move(jobs_.front());
+    jobs_.pop_front();
+    busy_ = true;
+    lock.unlock();
+    job();
+    job = nullptr;
+    lock.lock();
+    busy_ = false;
+    wake_.notify_all();
+  }
+}
+
+}  // namespace baton::runtime
