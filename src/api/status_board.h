@@ -2,10 +2,8 @@
 // no lock on the read path. It also knows the largest validity ever handed out (section 5 e).
 #pragma once
 
-#include <atomic>
-#include <functional>
+#include <cstdint>
 #include <memory>
-#include <string>
 
 #include "base/clock.h"
 #include "election/status.h"
@@ -25,8 +23,9 @@ class StatusBoard {
   StatusBoard();
   ~StatusBoard();
 
-  /// Writer only. A status equal to the one before is not a change, apart from deadline and
-  /// fresh_at, which are taken over without counting as one. Returns whether it was a change.
+  /// Writer only. Returns whether it was a change: a status that differs from the one before only
+  /// in deadline, fresh_at, watch_live and leader.expires is taken over without counting as one.
+  /// Texts are made printable and cut to what the cells hold (reason and identity: 500 bytes).
   bool publish(const election::Status& status);
 
   /// Any thread, without a lock.
@@ -39,7 +38,8 @@ class StatusBoard {
 
   /// The largest deadline recorded, kLongAgo if none. Any thread.
   Instant handed_out() const;
-  /// How many answers have given validity away. Any thread.
+  /// How many answers have given validity away; counted before the deadline is read again, as
+  /// handed_out() is. Any thread.
   std::uint64_t answers() const;
 
  private:
