@@ -20,17 +20,17 @@ struct Settings {
   std::string profile;         // --profile aggressive | balanced | conservative
   election::Timings timings;   // the profile's, changed by --lease-duration, --renew-deadline,
                                // --renew-period, --request-timeout, --retry-min, --retry-max, --ttl
-  Sidecar sidecar = Sidecar::ordinary;       // --sidecar
-  std::vector<std::string> local_addresses;  // --local-address; empty: off
-  std::vector<std::string> probe_addresses;  // --probe-address; empty: off
-  std::string pod_name;                      // --pod-name; "": from the token's claims
-  std::string pod_uid;                       // --pod-uid; "": from the token's claims
-  std::string id;                            // --id, replaces the Pod name in the identity
-  std::string legacy_http;                   // --http of the retired leader-elector, "" for none
-  int replicas = 3;                          // --replicas
-  election::Duration lock_delay{0};          // --lock-delay
-  election::Token token_floor = 0;           // --token-floor
-  election::Duration warm_up_limit{0};       // --warm-up-limit; 0: no warming
+  Sidecar sidecar = Sidecar::ordinary;        // --sidecar
+  std::vector<std::string> local_addresses;   // --local-address; empty: off
+  std::vector<std::string> probe_addresses;   // --probe-address; empty: off
+  std::string pod_name;                       // --pod-name; "": from the token's claims
+  std::string pod_uid;                        // --pod-uid; "": from the token's claims
+  std::string id;                             // --id, replaces the Pod name in the identity
+  std::vector<std::string> legacy_addresses;  // --http of the retired leader-elector, not loopback
+  int replicas = 3;                           // --replicas
+  election::Duration lock_delay{0};           // --lock-delay
+  election::Token token_floor = 0;            // --token-floor
+  election::Duration warm_up_limit{0};        // --warm-up-limit; 0: no warming
   election::Duration grace_period{30'000'000'000};  // --grace-period
   std::vector<std::string> holders;                 // --holders
   std::string address;                              // --advertise-address, shown to others

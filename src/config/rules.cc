@@ -1,0 +1,185 @@
+#include "config/rules.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/text.h"
+
+namespace baton::config {
+namespace {
+
+constexpr std::size_t kLongestSocketPath = 107;  // sockaddr_un holds 108 with the final zero
+constexpr std::size_t kMostAddresses = 8;
+constexpr char kAddressForms[] =
+    "an address is 127.0.0.1:4040, [::1]:4040, localhost:4040, unix:/path, a comma-separated list "
+    "of these, or off";
+
+bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+bool is_label(std::string_view label) {
+  return !label.empty() && is_lower_alphanumeric(label.front()) &&
+         is_lower_alphanumeric(label.back()) && std::all_of(label.begin(), label.end(), [](char c) {
+           return is_lower_alphanumeric(c) || c == '-';
+         });
+}
+
+/// The host's family and reach; false if it is no numeric address.
+bool classify(Address& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (inet_pton(AF_INET, address.host.c_str(), &v4) == 1) {
+    const auto bits = ntohl(v4.s_addr);
+    address.loopback = bits >> 24 == 127;
+    address.wildcard = bits == 0;
+    return true;
+  }
+  if (inet_pton(AF_INET6, address.host.c_str(), &v6) == 1) {
+    address.loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+    address.wildcard = IN6_IS_ADDR_UNSPECIFIED(&v6);
+    return true;
+  }
+  return false;
+}
+
+/// Appends what `text` names (one or two addresses) to `out`. "" or why not.
+std::string parse_address(std::string_view text, std::vector<Address>& out) {
+  Address address;
+  if (text.starts_with("unix:")) {
+    address.path = text.substr(5);
+    address.loopback = true;
+    if (address.path.size() < 2 || address.path[0] != '/') {
+      return "a Unix socket needs an absolute path; write unix:/run/baton/baton.sock";
+    }
+    if (address.path.size() > kLongestSocketPath) {
+      return "a Unix socket's path has at most 107 bytes; choose a shorter one";
+    }
+    out.push_back(std::move(address));
+    return "";
+  }
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return kAddressForms;
+  std::string_view host = text.substr(0, colon);
+  address.port = text.substr(colon + 1);
+  if (!parse_integer(address.port, 0, 65535)) return "a port is a number from 0 to 65535";
+  std::vector<std::string> hosts;
+  if (host == "localhost") {
+    hosts = {"127.0.0.1", "::1"};
+  } else if (host.empty()) {
+    hosts = {"0.0.0.0", "::"};
+  } else if (host.starts_with('[') && host.ends_with(']') && host.find(':') != host.npos) {
+    hosts = {std::string(host.substr(1, host.size() - 2))};
+  } else if (host.find(':') != host.npos) {
+    return "an IPv6 address needs brackets; write [::1]:4040";
+  } else {
+    hosts = {std::string(host)};
+  }
+  for (auto& each : hosts) {
+    address.host = std::move(each);
+    if (!classify(address)) return "a host is a numeric address or localhost; write 127.0.0.1:4040";
+    out.push_back(address);
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string check_dns_subdomain(std::string_view text) {
+  if (text.size() > 253) {
+    return "has " + std::to_string(text.size()) +
+           " characters; a DNS subdomain (RFC 1123) has at most 253; choose a shorter name";
+  }
+  std::size_t start = 0;
+  while (true) {
+    const auto dot = text.find('.', start);
+    if (!is_label(text.substr(start, dot == text.npos ? dot : dot - start))) {
+      return "a DNS subdomain (RFC 1123) has lower-case letters, digits, '-' and '.', and each "
+             "part "
+             "begins and ends with a letter or digit; write it like my-app";
+    }
+    if (dot == text.npos) return "";
+    start = dot + 1;
+  }
+}
+
+std::string check_dns_label(std::string_view text) {
+  if (text.size() > 63) {
+    return "has " + std::to_string(text.size()) +
+           " characters; a DNS label (RFC 1123) has at most 63; choose a shorter name";
+  }
+  if (is_label(text)) return "";
+  return "a DNS label (RFC 1123) has lower-case letters, digits and '-', and begins and ends with "
+         "a "
+         "letter or digit; write it like my-app";
+}
+
+Result<election::Duration> duration_between(std::string_view text, election::Duration min,
+                                            election::Duration max, bool whole_seconds) {
+  const auto duration = parse_duration(text);
+  if (!duration) {
+    const bool only_unit_missing = parse_integer(text, 0, 1'000'000'000).has_value();
+    return Error{"a duration is a number and one unit (us, ms, s, m, h); write " +
+                 (only_unit_missing ? std::string(text) + "s" : std::string("15s"))};
+  }
+  const std::string range = "must lie between " + format_duration(min) + " and " +
+                            format_duration(max) + (whole_seconds ? ", in whole seconds" : "");
+  if (*duration < min) return Error{range + "; write at least " + format_duration(min)};
+  if (*duration > max) return Error{range + "; write at most " + format_duration(max)};
+  if (whole_seconds && *duration % std::chrono::seconds(1) != election::Duration(0)) {
+    return Error{range + "; write " +
+                 format_duration(std::chrono::ceil<std::chrono::seconds>(*duration))};
+  }
+  return *duration;
+}
+
+std::string Address::text() const {
+  if (!path.empty()) return "unix:" + path;
+  return (host.find(':') == host.npos ? host : "[" + host + "]") + ":" + port;
+}
+
+Result<std::vector<Address>> parse_addresses(std::string_view text) {
+  std::vector<Address> addresses;
+  if (trim(text) == "off") return addresses;
+  for (const std::string& part : split_list(text)) {
+    if (part == "off") return Error{"off stands alone; remove it or the addresses"};
+    if (std::string why = parse_address(part, addresses); !why.empty()) return Error{why};
+  }
+  if (addresses.size() > kMostAddresses) return Error{"at most 8 addresses; remove some"};
+  return addresses;
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (true) {
+    const auto comma = text.find(',');
+    parts.emplace_back(trim(text.substr(0, comma)));
+    if (comma == text.npos) return parts;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::string nearest(std::string_view text, const std::vector<std::string_view>& candidates) {
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(2, text.size() / 3) + 1;
+  for (const std::string_view candidate : candidates) {
+    std::vector<std::size_t> row(candidate.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i + 1;
+      for (std::size_t j = 0; j < candidate.size(); ++j) {
+        const std::size_t replaced = diagonal + (text[i] == candidate[j] ? 0 : 1);
+        diagonal = row[j + 1];
+        row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return std::string(best);
+}
+
+}  // namespace baton::config
