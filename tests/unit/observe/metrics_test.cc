@@ -1,0 +1,191 @@
+#include "observe/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "base/text.h"
+
+namespace baton::observe {
+namespace {
+
+using election::NoticeKind;
+using election::State;
+using election::Status;
+
+Instant at_s(double s) { return Instant(Duration(static_cast<std::int64_t>(s * 1e9))); }
+
+class MetricsTest : public testing::Test {
+ protected:
+  Metrics metrics_{"web", "prod", "pod_1234_abcd"};
+
+  static Status leading(election::Token token, double until_s) {
+    Status status;
+    status.state = State::leading;
+    status.believes = true;
+    status.term_id = "term-" + std::to_string(token);
+    status.token = token;
+    status.deadline = at_s(until_s);
+    return status;
+  }
+  static Status following(double record_runs_out_s) {
+    Status status;
+    status.state = State::following;
+    status.leader.identity = "other_5678_efgh";
+    status.leader.expires = at_s(record_runs_out_s);
+    return status;
+  }
+  void notice(NoticeKind kind, std::string reason = "") {
+    election::Notice notice{};
+    notice.kind = kind;
+    notice.reason = std::move(reason);
+    metrics_.notice(notice);
+  }
+  // The value of the one series of `name` whose labels include `label`; "absent" if there is none.
+  std::string value(const std::string& name, double now_s, const std::string& label = "") {
+    std::istringstream page(metrics_.text(at_s(now_s)));
+    for (std::string line; std::getline(page, line);) {
+      if ((line.starts_with(name + "{")) && line.find(label) != std::string::npos) {
+        return line.substr(line.rfind(' ') + 1);
+      }
+    }
+    return "absent";
+  }
+};
+
+TEST_F(MetricsTest, LeadershipIsComparedWithTheClockAtTheScrape) {
+  metrics_.status(leading(41, 112), at_s(100));
+  EXPECT_EQ(value("baton_is_leader", 111.5), "1");
+  EXPECT_EQ(value("leader_election_master_status", 111.5), "1");
+  EXPECT_EQ(value("baton_fencing_token", 111.5), "41");
+  EXPECT_EQ(value("baton_leader_uptime_seconds", 111.5), "11.5");
+  EXPECT_EQ(value("baton_validity_remaining_seconds", 111.5), "0.5");
+  EXPECT_EQ(value("baton_is_leader", 112), "0");
+  EXPECT_EQ(value("leader_election_master_status", 112), "0");
+  EXPECT_EQ(value("baton_fencing_token", 112), "0");
+  EXPECT_EQ(value("baton_leader_uptime_seconds", 112), "0");
+  EXPECT_EQ(value("baton_validity_remaining_seconds", 112), "0");
+}
+
+TEST_F(MetricsTest, UptimeIsThatOfTheTerm) {
+  metrics_.status(leading(41, 112), at_s(100));
+  metrics_.status(leading(41, 117), at_s(105));
+  EXPECT_EQ(value("baton_leader_uptime_seconds", 110), "10");
+  metrics_.status(leading(42, 130), at_s(120));
+  EXPECT_EQ(value("baton_leader_uptime_seconds", 121), "1") << "R8: a new term starts anew";
+}
+
+TEST_F(MetricsTest, LeaderlessTimeRunsFromWhenTheLastTermRanOut) {
+  metrics_.status(following(115), at_s(100));
+  EXPECT_EQ(value("baton_leaderless_seconds_total", 115), "0");
+  EXPECT_EQ(value("baton_leaderless_seconds_total", 117), "2");
+  metrics_.status(leading(41, 132), at_s(120));
+  EXPECT_EQ(value("baton_leaderless_seconds_total", 132), "5");
+  EXPECT_EQ(value("baton_leaderless_seconds_total", 133), "6");
+  metrics_.status(Status{}, at_s(134));
+  EXPECT_EQ(value("baton_leaderless_seconds_total", 135), "8");
+}
+
+TEST_F(MetricsTest, TransitionsCarryTheRuleOnly) {
+  notice(NoticeKind::gained);
+  notice(NoticeKind::lost, "R11: another holder, pod-7");
+  notice(NoticeKind::lost, "R2: the deadline passed");
+  notice(NoticeKind::lost, "R2: once more");
+  notice(NoticeKind::lost, "Resigned by hand");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(change="gained")"), "1");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="R11")"), "1");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="R2")"), "2");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="other")"), "1");
+}
+
+TEST_F(MetricsTest, OneStateAtATime) {
+  EXPECT_EQ(value("baton_state", 1, R"(state="starting")"), "1");
+  metrics_.status(following(9), at_s(1));
+  EXPECT_EQ(value("baton_state", 1, R"(state="starting")"), "0");
+  EXPECT_EQ(value("baton_state", 1, R"(state="following")"), "1");
+}
+
+TEST_F(MetricsTest, SlowPathIsARenewalThatItsFirstWriteDidNotSettle) {
+  notice(NoticeKind::write_unsettled);
+  EXPECT_EQ(value("leader_election_slowpath_total", 1), "0") << "not leading: an acquisition";
+  metrics_.status(leading(41, 12), at_s(1));
+  notice(NoticeKind::write_unsettled);
+  EXPECT_EQ(value("leader_election_slowpath_total", 1), "1");
+  EXPECT_NE(metrics_.text(at_s(1)).find("leader_election_slowpath_total{name=\"web\"} 1"),
+            std::string::npos)
+      << "client-go's labels, no others";
+}
+
+TEST_F(MetricsTest, Counts) {
+  notice(NoticeKind::attempt);
+  notice(NoticeKind::history_went_back);
+  metrics_.request_failed("renew", election::FailureKind::conflict);
+  metrics_.rejection();
+  metrics_.watch_restarted();
+  metrics_.clock_rate_anomaly();
+  metrics_.renewed(std::chrono::milliseconds(3));
+  EXPECT_EQ(value("baton_acquisition_attempts_total", 1), "1");
+  EXPECT_EQ(value("baton_history_went_back_total", 1), "1");
+  EXPECT_EQ(value("baton_request_failures_total", 1, R"(request="renew")"), "1");
+  EXPECT_EQ(value("baton_fencing_rejections_total", 1), "1");
+  EXPECT_EQ(value("baton_watch_restarts_total", 1), "1");
+  EXPECT_EQ(value("baton_clock_rate_anomalies_total", 1), "1");
+  EXPECT_EQ(value("baton_renew_latency_seconds_bucket", 1, R"(le="0.002")"), "0");
+  EXPECT_EQ(value("baton_renew_latency_seconds_bucket", 1, R"(le="0.004")"), "1");
+}
+
+// The rows that docs/metrics.md must have: name, type, own labels and help of every family.
+std::set<std::string> rows_of(const std::string& page) {
+  std::map<std::string, std::string> help, type;
+  std::map<std::string, std::set<std::string>> labels;
+  const std::regex label(R"re((\w+)=")re");
+  std::istringstream lines(page);
+  for (std::string line, name; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash, what, rest;
+    if (line.starts_with("# ")) {
+      words >> hash >> what >> name;
+      std::getline(words, rest);
+      (what == "HELP" ? help : type)[name] = std::string(trim(rest));
+      continue;
+    }
+    for (std::sregex_iterator it(line.begin(), line.end(), label), end; it != end; ++it) {
+      const std::string key = (*it)[1];
+      if (key != "name" && key != "lease_namespace" && key != "le") {
+        labels[name].insert(" `" + key + "`");
+      }
+    }
+  }
+  std::set<std::string> rows;
+  for (const auto& [name, text] : help) {
+    std::string keys;
+    for (const std::string& key : labels[name]) keys += (keys.empty() ? "" : ",") + key;
+    rows.insert("| `" + name + "` | " + type[name] + " |" + keys + " | " + text + " |");
+  }
+  return rows;
+}
+
+TEST_F(MetricsTest, ThePageInDocsAgrees) {
+  notice(NoticeKind::gained);
+  metrics_.request_failed("renew", election::FailureKind::conflict);
+  const std::set<std::string> expected = rows_of(metrics_.text(at_s(1)));
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../../docs/metrics.md";
+  std::ifstream page(path);
+  ASSERT_TRUE(page) << path;
+  std::set<std::string> found;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("| `")) found.insert(line);
+  }
+  std::string wanted;
+  for (const std::string& row : expected) wanted += row + "\n";
+  EXPECT_EQ(found, expected) << "docs/metrics.md should have these rows:\n" << wanted;
+}
+
+}  // namespace
+}  // namespace baton::observe
