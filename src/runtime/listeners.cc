@@ -44,9 +44,8 @@ Result<std::unique_ptr<Listeners>> Listeners::open(const config::Settings& setti
   for (const std::string& address : settings.probe_addresses) {
     if (!add("probe-address", address, api::probe_handler(context))) return Error{error};
   }
-  if (!settings.legacy_http.empty() &&
-      !add("http", settings.legacy_http, api::legacy_handler(context))) {
-    return Error{error};
+  for (const std::string& address : settings.legacy_addresses) {
+    if (!add("http", address, api::legacy_handler(context))) return Error{error};
   }
   return listeners;
 }
