@@ -26,8 +26,9 @@ struct Cluster {
   std::string source;          // for people: "in-cluster" or the kubeconfig's path and context
 };
 
-/// From KUBERNETES_SERVICE_HOST/PORT and the service account's mounted files.
-Result<Cluster> in_cluster();
+/// From KUBERNETES_SERVICE_HOST/PORT and the service account's files, mounted at `mount`.
+Result<Cluster> in_cluster(
+    const std::string& mount = "/var/run/secrets/kubernetes.io/serviceaccount");
 
 /// `path` "" : $KUBECONFIG (one file), else ~/.kube/config. `context` "" : current-context. Fields
 /// that baton does not support and that are not empty are refused by name, with what to use
@@ -37,6 +38,13 @@ Result<Cluster> from_kubeconfig(const std::string& path, const std::string& cont
 /// What a person asked for: a kubeconfig if named (flag or KUBECONFIG), else in-cluster if the
 /// environment says so, else ~/.kube/config, else an error naming the three.
 Result<Cluster> find_cluster(const std::string& kubeconfig, const std::string& context);
+
+/// The TLS material as its files are now.
+Result<http::ClientTls> read_tls(const Cluster& cluster);
+
+/// "" if the token and the TLS material that the cluster names can be used now, else why not. The
+/// three above have asked it.
+std::string check_files(const Cluster& cluster);
 
 /// The bearer token and the TLS material, kept fresh. Any thread.
 class Credentials {
@@ -48,7 +56,7 @@ class Credentials {
   /// After a 401: the next bearer() reads the file again.
   void drop_token();
   /// A context for the next connection: the same one (with its session cache) while the CA and
-  /// client certificate files have not changed, else a new one.
+  /// client certificate files have not changed, or cannot be used as they are now; else a new one.
   Result<std::shared_ptr<http::TlsContext>> tls();
   /// When the token ends by its own claim `exp` (seconds since 1970), empty if it does not say.
   std::optional<std::int64_t> token_expiry();

@@ -221,7 +221,7 @@ Result<LeaseList> decode_lease_list(std::string_view text, const std::string& na
 
 WatchLine decode_watch_line(std::string_view text) {
   const Result<json> parsed = parse_object(text);
-  if (!parsed) return broken_line(FailureKind::garbled, "watch: " + parsed.error());
+  if (!parsed) return broken_line(FailureKind::garbled, parsed.error());
   std::string error;
   const Fields root(&*parsed, "watch event ", error);
   const std::string type = root.text("type");
@@ -232,7 +232,7 @@ WatchLine decode_watch_line(std::string_view text) {
   if (type == "ERROR") {
     const auto code = object.integer("code", 100, 599).value_or(0);
     return broken_line(failure_kind(static_cast<int>(code)),
-                       "watch: " + status_message(object.get()->dump()));
+                       "ERROR event: " + status_message(object.get()->dump()));
   }
   const std::string version = object.object("metadata").text("resourceVersion");
   const std::optional<Revision> revision = parse_version(version);
@@ -252,7 +252,7 @@ WatchLine decode_watch_line(std::string_view text) {
                                                  "or ERROR");
   }
   Result<Lease> lease = lease_from(*object.get());
-  if (!lease) return broken_line(FailureKind::garbled, "watch: " + lease.error());
+  if (!lease) return broken_line(FailureKind::garbled, lease.error());
   line.event = {0, type == "DELETED" ? WatchEventKind::deleted : WatchEventKind::changed, *revision,
                 std::move(*lease)};
   return line;

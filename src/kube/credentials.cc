@@ -1,0 +1,99 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "kube/cluster.h"
+#include "kube/object_codec.h"
+
+namespace baton::kube {
+namespace {
+
+constexpr Duration kTokenAge = std::chrono::seconds(60);
+
+/// A token goes into a header: anything but visible ASCII inside it would write another header.
+Result<std::string> read_token(const std::string& path) {
+  const Result<std::string> text = read_file(path);
+  if (!text) return text;
+  const std::string_view token = trim(*text);
+  const bool visible =
+      std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+  if (token.empty() || !visible) {
+    return Error{path + ": holds no token, which is one word of visible ASCII characters"};
+  }
+  return std::string(token);
+}
+
+/// Of the file if one is named, else the text.
+Result<std::string> read_pem(const std::string& file, const std::string& text) {
+  return file.empty() ? Result<std::string>(text) : read_file(file);
+}
+
+}  // namespace
+
+Result<http::ClientTls> read_tls(const Cluster& cluster) {
+  const Result<std::string> ca = read_pem(cluster.ca_file, cluster.ca_pem);
+  if (!ca) return Error{"certificate authority: " + ca.error()};
+  const Result<std::string> certificate =
+      read_pem(cluster.client_certificate_file, cluster.client_certificate_pem);
+  if (!certificate) return Error{"client certificate: " + certificate.error()};
+  const Result<std::string> key = read_pem(cluster.client_key_file, cluster.client_key_pem);
+  if (!key) return Error{"client key: " + key.error()};
+  return http::ClientTls{*ca, cluster.tls_server_name, *certificate, *key, false};
+}
+
+std::string check_files(const Cluster& cluster) {
+  if (!cluster.token_file.empty()) {
+    if (const auto token = read_token(cluster.token_file); !token) return token.error();
+  }
+  const auto tls = Credentials(cluster).tls();
+  if (tls.ok()) return "";
+  return tls.error() + (cluster.ca_file.empty() ? "" : " (CA file " + cluster.ca_file + ")");
+}
+
+Credentials::Credentials(Cluster cluster) : cluster_(std::move(cluster)) {}
+
+std::string Credentials::bearer() {
+  if (cluster_.token_file.empty()) return cluster_.token;
+  const std::lock_guard lock(mutex_);
+  const Instant now = boot_now();
+  if (token_.empty() || token_read_at_ == kLongAgo || now - token_read_at_ > kTokenAge) {
+    // Unreadable for a moment: the old one goes on, and the next call tries again.
+    if (Result<std::string> token = read_token(cluster_.token_file); token.ok()) {
+      token_ = std::move(*token);
+      token_read_at_ = now;
+    }
+  }
+  return token_;
+}
+
+void Credentials::drop_token() {
+  const std::lock_guard lock(mutex_);
+  token_read_at_ = kLongAgo;
+}
+
+Result<std::shared_ptr<http::TlsContext>> Credentials::tls() {
+  const std::lock_guard lock(mutex_);
+  const Result<http::ClientTls> read = read_tls(cluster_);
+  if (!read) {
+    if (tls_) return tls_;
+    return Error{read.error()};
+  }
+  const std::string material =
+      read->ca_pem + '\n' + read->client_certificate_pem + '\n' + read->client_key_pem;
+  if (tls_ && material == tls_material_) return tls_;
+  Result<std::shared_ptr<http::TlsContext>> made = http::TlsContext::make(*read);
+  if (made.ok()) {
+    tls_ = *made;
+    tls_material_ = material;
+  } else if (tls_) {
+    return tls_;  // half of a rotation: the other file has not been written yet
+  }
+  return made;
+}
+
+std::optional<std::int64_t> Credentials::token_expiry() {
+  return decode_claims(bearer()).expires_s;
+}
+
+PodIdentity pod_identity(const std::string& token) { return decode_claims(token).pod; }
+
+}  // namespace baton::kube

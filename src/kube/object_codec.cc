@@ -1,0 +1,119 @@
+#include "kube/object_codec.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "kube/formats.h"
+
+namespace baton::kube {
+namespace {
+
+using nlohmann::json;
+
+/// Nothing is copied or written from what is parsed here, so depth needs no bound.
+json parse(std::string_view text) { return json::parse(text, nullptr, false); }
+
+/// The value at a path of member names, null where there is none.
+const json& at(const json& object, std::initializer_list<const char*> path) {
+  static const json kNone;
+  const json* here = &object;
+  for (const char* name : path) {
+    if (!here->is_object()) return kNone;
+    const auto found = here->find(name);
+    if (found == here->end()) return kNone;
+    here = &*found;
+  }
+  return *here;
+}
+
+std::string text_at(const json& object, std::initializer_list<const char*> path) {
+  const json& found = at(object, path);
+  return found.is_string() ? found.get_ref<const std::string&>() : std::string();
+}
+
+std::string dump(const json& object) {
+  return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
+Claims decode_claims(std::string_view token) {
+  Claims claims;
+  const auto first = token.find('.');
+  const auto second = token.find('.', first == std::string_view::npos ? first : first + 1);
+  if (second == std::string_view::npos) return claims;
+  const auto payload = decode_base64(token.substr(first + 1, second - first - 1));
+  const json object = parse(payload.value_or(""));
+  const json& bound = at(object, {"kubernetes.io"});
+  claims.pod = {text_at(bound, {"namespace"}), text_at(bound, {"pod", "name"}),
+                text_at(bound, {"pod", "uid"}), text_at(bound, {"serviceaccount", "name"})};
+  const json& expires = at(object, {"exp"});
+  if (expires.is_number_integer()) claims.expires_s = expires.get<std::int64_t>();
+  return claims;
+}
+
+Result<OwnPod> decode_pod(std::string_view text) {
+  const json object = parse(text);
+  OwnPod pod;
+  pod.uid = text_at(object, {"metadata", "uid"});
+  if (text_at(object, {"kind"}) != "Pod" || pod.uid.empty()) {
+    return Error{"the answer is no Pod: " + printable(trim(text), 120)};
+  }
+  const json& deletion = at(object, {"metadata", "deletionTimestamp"});
+  if (!deletion.is_null()) {
+    pod.deletion_s = parse_rfc3339(text_at(object, {"metadata", "deletionTimestamp"}));
+    if (!pod.deletion_s) {
+      return Error{"Pod metadata.deletionTimestamp is no RFC 3339 time: " +
+                   printable(text_at(object, {"metadata", "deletionTimestamp"}), 60)};
+    }
+  }
+  const json& grace = at(object, {"metadata", "deletionGracePeriodSeconds"});
+  if (grace.is_number_integer()) pod.deletion_grace_s = grace.get<std::int64_t>();
+  return pod;
+}
+
+std::string encode_event(const LeaseEvent& event, const std::string& name,
+                         const std::string& now_micro) {
+  const std::string now_s = now_micro.substr(0, 19) + "Z";  // firstTimestamp has no fraction
+  return dump({{"apiVersion", "v1"},
+               {"kind", "Event"},
+               {"metadata", {{"name", name}, {"namespace", event.namespace_name}}},
+               {"involvedObject",
+                {{"apiVersion", "coordination.k8s.io/v1"},
+                 {"kind", "Lease"},
+                 {"namespace", event.namespace_name},
+                 {"name", event.lease_name},
+                 {"uid", event.lease_uid}}},
+               {"reason", "LeaderElection"},
+               {"message", event.message},
+               {"type", "Normal"},
+               {"source", {{"component", "baton"}}},
+               {"reportingComponent", "baton"},
+               {"reportingInstance", event.identity},
+               {"firstTimestamp", now_s},
+               {"lastTimestamp", now_s},
+               {"count", 1}});
+}
+
+std::string encode_review(const ReviewQuestion& question) {
+  return dump({{"apiVersion", "authorization.k8s.io/v1"},
+               {"kind", "SelfSubjectAccessReview"},
+               {"spec",
+                {{"resourceAttributes",
+                  {{"verb", question.verb},
+                   {"group", question.group},
+                   {"resource", question.resource},
+                   {"namespace", question.namespace_name},
+                   {"name", question.name}}}}}});
+}
+
+Result<bool> decode_review(std::string_view text) {
+  const json object = parse(text);
+  const json& allowed = at(object, {"status", "allowed"});
+  if (!allowed.is_boolean()) {
+    return Error{"the answer is no SelfSubjectAccessReview: " + printable(trim(text), 120)};
+  }
+  return allowed.get<bool>();
+}
+
+}  // namespace baton::kube

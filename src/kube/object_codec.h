@@ -1,0 +1,34 @@
+// JSON of everything that is not a Lease: the claims of a token, Pods, Events, access reviews.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "kube/cluster.h"
+#include "kube/side_client.h"
+
+namespace baton::kube {
+
+/// The payload of a JWT, unverified. Everything empty if it is none.
+struct Claims {
+  PodIdentity pod;
+  std::optional<std::int64_t> expires_s;
+};
+Claims decode_claims(std::string_view token);
+
+/// server_date_s is left to the caller: it is in the answer's head.
+Result<OwnPod> decode_pod(std::string_view json);
+
+/// `name` is unique per Event, `now_micro` a MicroTime.
+std::string encode_event(const LeaseEvent& event, const std::string& name,
+                         const std::string& now_micro);
+
+struct ReviewQuestion {
+  std::string verb, group, resource, namespace_name, name;
+};
+std::string encode_review(const ReviewQuestion& question);
+Result<bool> decode_review(std::string_view json);
+
+}  // namespace baton::kube
