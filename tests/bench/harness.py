@@ -283,10 +283,14 @@ def run(bench):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.setswitchinterval(0.0005)  # ending a leader must not wait for the thread that polls
     directory = pathlib.Path(tempfile.mkdtemp(prefix="baton-bench."))
+    keep = False
     try:
         bench(directory)
     except KeyboardInterrupt:
         sys.exit(130)
     except (BenchError, OSError, subprocess.CalledProcessError) as error:
+        keep = True
         sys.exit(f"bench: {error} (logs are kept in {directory})")
-    shutil.rmtree(directory)
+    finally:
+        if not keep:
+            shutil.rmtree(directory)
