@@ -254,7 +254,7 @@ TEST(DecodeWatchLine, ErrorEventsAreFailures) {
   };
   EXPECT_FALSE(error(410).event);
   EXPECT_EQ(error(410).failure.kind, FailureKind::gone);
-  EXPECT_EQ(error(410).failure.what, "watch: too old");
+  EXPECT_EQ(error(410).failure.what, "ERROR event: too old");
   EXPECT_EQ(error(500).failure.kind, FailureKind::unavailable);
   EXPECT_EQ(error(403).failure.kind, FailureKind::refused);
 }
