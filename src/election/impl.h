@@ -1,0 +1,170 @@
+// The state of one election. Its functions, in the order of a step: pass_time() and on(event) in
+// intake.cc, decide() in decide.cc, report() in report.cc; step() itself in election.cc.
+#pragma once
+
+#include <optional>
+#include <random>
+#include <string>
+
+#include "election/election.h"
+#include "election/memory.h"
+#include "election/term.h"
+#include "election/wait.h"
+
+namespace baton::election {
+
+class Election::Impl {
+ public:
+  Impl(Options options, Instant start);
+  Step step(const Event& event, Instant now, Instant handed_out);
+  const Status& status() const { return status_; }
+
+ private:
+  /// The one request under way.
+  struct Pending {
+    RequestId id = 0;
+    std::optional<WriteKind> write;  // empty: a LIST
+    std::string attempt_id;
+    Instant sent;
+    Revision highest_revision = 0;  // received before it was sent (R14)
+  };
+
+  // What time alone ends: belief, a lapsed drain, announcement, hold-off, warm-up, a silent watch.
+  void pass_time();
+
+  void on(const Tick&) {}
+  void on(const Listed& event);
+  void on(const ListFailed& event);
+  void on(const Written& event);
+  void on(const WriteFailed& event);
+  void on(const Watched& event);
+  void on(const WatchEnded& event);
+  void on(const Resign& event);
+  void on(const Announce& event);
+  void on(const WorkEnded& event);
+  void on(const AdvanceToken& event);
+  void on(const ReadyToLead& event);
+  void on(const Terminate& event);
+  void on(const OnlyContainerReplaced& event);
+  void on(const ApplicationHealth& event);
+
+  // Observation.
+  void see(const Sighting& sighting);
+  void see_unversioned();
+  void history_went_back(const std::string& alarm);
+  void check_term();
+  void settle(const Lease& lease);
+  bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
+  std::optional<Pending> answered(RequestId id, bool is_write);
+  void write_failed(const Pending& pending, const Failure& failure);
+  void drop_watch();
+
+  // The life of a term.
+  void begin_term(const Attempt& attempt, const Lease& lease);
+  void extend_term(const Attempt& attempt, const Lease& lease);
+  void begin_release_of(const Lease& own);
+  void begin_drain(const std::string& reason);
+  void resign(const std::string& reason);
+  void end_term(const std::string& reason, bool holds_off);
+  void was_released();
+  void hold_off();
+
+  // Deciding.
+  void decide();
+  bool leave_if_done();
+  void hold();
+  void contend();
+  void dial_ahead(Instant expiry);
+  void exit();
+  void send_list();
+  void send_creation();
+  void send_acquisition();
+  void send_renewal();
+  void send_release();
+  void send_write(const Attempt& attempt, LeaseWrite write);
+  Attempt new_attempt(WriteKind kind, const std::string& term_id, Token token);
+
+  // Readings of the state.
+  Instant outstanding() const;  // the end of the validity that this Pod has handed out
+  bool has_hard_proof() const;
+  Instant release_from() const;
+  std::string why_not_contend() const;
+  std::string why_not_acquire() const;  // the record's obstacle, or no token left
+  Instant own_turn() const;             // needs memory_.newest; spread not counted
+  Instant own_go() const;               // own_turn() and the spread
+  bool rests_on_fresh_reading() const;
+
+  // Pace.
+  Duration jitter();
+  Duration backoff(int failures);
+  void pause(const Failure& failure, int failures);
+
+  // Report.
+  void report();
+  State describe(std::string& reason) const;
+  State describe_candidate(std::string& reason) const;
+  Leader describe_leader() const;
+  void wake(Instant at);
+  void wake_for_timers();
+  void notice(NoticeKind kind, std::string reason, Duration took = Duration::zero());
+  std::string random_id();
+
+  const Options options_;
+  const Timings& times_ = options_.timings;
+  const Instant start_;
+  Candidate self_;
+  std::mt19937_64 random_;
+  Status status_;
+
+  Memory memory_;
+  Attempts attempts_;
+  std::optional<Term> term_;
+
+  // Requests.
+  std::optional<Pending> pending_;
+  std::uint64_t last_id_ = 0;
+  bool must_read_ = true;          // a LIST comes before any write
+  Instant not_before_ = kLongAgo;  // no request before this
+  Instant list_sent_ = kLongAgo;   // t_send of the last LIST answered, not yet used for a write
+  int list_failures_ = 0;          // in a row
+  int write_failures_ = 0;         // in a row
+  std::string list_refusal_;       // the API server refuses reading; "" if it does not
+  std::string write_refusal_;      // the same for writing
+  std::string last_failure_;       // of any request since the last answer
+  Duration write_delta_;           // R17's delta
+
+  // The watch.
+  bool is_watching_ = false;
+  bool has_watch_delivered_ = false;
+  Instant watch_heard_ = kLongAgo;
+  Instant watch_retry_at_ = kLongAgo;
+  int watch_failures_ = 0;  // in a row, without an event between
+  WatchId watch_id_ = 0;
+
+  // What holds this candidate back.
+  Instant hold_off_until_ = kLongAgo;
+  std::string hold_off_key_;  // the foreign term seen when it began
+  bool is_released_ = false;  // the hold-off follows an own release
+  Instant announced_until_ = kLongAgo;
+  std::string unhealthy_;  // why the application is; "" if it is not
+  Instant contend_from_ = kLongAgo;
+  Token advance_to_ = 0;
+  Instant adopted_until_ = kLongAgo;  // R19: validity an earlier incarnation may have handed out
+  std::string abandoned_term_;        // its release was given up
+  bool is_terminating_ = false;
+  bool is_only_container_replaced_ = false;
+  bool has_read_back_ = false;  // since Terminate
+  bool has_exited_ = false;
+  Instant dialed_for_ = kLongAgo;  // `since` of the record that the connection was opened for
+  bool has_listed_ = false;
+  Instant fresh_at_ = kLongAgo;
+
+  // Of the present step.
+  Instant now_;
+  Instant handed_out_ = kLongAgo;
+  bool said_no_ = false;     // a belief ended early: proof (e) may be out of date (election.h)
+  bool hears_list_ = false;  // the event is a LIST's answer
+  Step out_;
+};
+
+}  // namespace baton::election

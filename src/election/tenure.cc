@@ -1,0 +1,189 @@
+// Observations, and what they begin, extend and end.
+#include <algorithm>
+#include <utility>
+
+#include "election/impl.h"
+#include "election/record.h"
+
+namespace baton::election {
+
+void Election::Impl::see(const Sighting& sighting) {
+  const Taken taken = take_in(memory_, sighting, now_, times_.lease_duration);
+  if (!taken.alarm.empty()) history_went_back(taken.alarm);
+  const Lease* lease = memory_.lease();
+  if (taken.intake == Intake::changed) {
+    notice(NoticeKind::observed, lease == nullptr        ? "the Lease is missing"
+                                 : lease->holder.empty() ? "unheld"
+                                                         : "held by " + lease->holder);
+    if (lease != nullptr && !lease->holder.empty() && lease->holder != self_.identity) {
+      write_failures_ = 0;  // a race lost to a new term says nothing about the next write
+    }
+  }
+  if (taken.intake != Intake::ignored) check_term();
+  if (hold_off_until_ != kLongAgo && lease != nullptr && !lease->holder.empty() &&
+      lease->holder != self_.identity && term_key(*lease) != hold_off_key_) {
+    hold_off_until_ = kLongAgo;  // R18: another term was seen
+    contend_from_ = now_;
+  }
+  if (sighting.lease) settle(*sighting.lease);
+  if (term_ && lease != nullptr && lease->being_deleted)
+    begin_drain("R11: the Lease is being deleted");
+  if (term_ && lease != nullptr && !lease->preferred_holder.empty()) {
+    begin_drain("R13: coordinated election prefers " + lease->preferred_holder);
+  }
+}
+
+void Election::Impl::see_unversioned() {
+  memory_.is_unversioned = true;
+  if (term_) end_term("R6: the Lease's resourceVersion is no positive integer", false);
+}
+
+void Election::Impl::history_went_back(const std::string& alarm) {
+  notice(NoticeKind::history_went_back, "R14: " + alarm);
+  if (term_) end_term("R14: history went back: " + alarm, false);
+  attempts_.forget_all();
+  drop_watch();  // it may tell the old history
+  if (!hears_list_) must_read_ = true;
+}
+
+// R11: does the newest version, if it is above the newest own write, still show the term?
+void Election::Impl::check_term() {
+  if (!term_ || memory_.newest->version <= term_->version) return;
+  const Lease* lease = memory_.lease();
+  if (lease == nullptr) return end_term("R11: the Lease was deleted", term_->is_draining);
+  if (lease->uid != term_->uid)
+    return end_term("R11: the Lease was re-created", term_->is_draining);
+  if (lease->holder.empty()) {
+    const Attempt* attempt = attempts_.find(lease->annotated(annotation::kAttempt));
+    const bool is_ours = attempt != nullptr && attempt->kind == WriteKind::release;
+    const bool is_marked = is_released(*lease) && lease->annotated(annotation::kTerm) == term_->id;
+    if (is_ours || is_marked) return was_released();
+    return end_term("R11: the holder was cleared", term_->is_draining);
+  }
+  if (!shows_term(*lease, self_.identity, term_->id)) {
+    return end_term("R11: held by " + lease->holder + " in another term", term_->is_draining);
+  }
+  if (token_of(*lease) < term_->token) {
+    return end_term("R11: the Lease shows a lower token", term_->is_draining);
+  }
+}
+
+// R9, R10: any observation that shows an own attempt, applied as it was sent, is its reply.
+void Election::Impl::settle(const Lease& lease) {
+  Attempt* found = attempts_.find(lease.annotated(annotation::kAttempt));
+  if (found == nullptr) return;
+  if (found->kind == WriteKind::release) {
+    found->is_settled = lease.holder.empty();
+    return;
+  }
+  if (!is_outcome(*found, lease, self_.identity)) return;
+  if (!found->is_settled) {
+    write_delta_ += (now_ - found->sent - write_delta_) / 4;  // smoothed over a few writes
+    found->is_settled = true;
+  }
+  const Attempt attempt = *found;
+  if (is_contradicted(lease, attempt)) {
+    attempts_.forget_term(attempt.term_id);  // R2: dead
+    return;
+  }
+  if (attempt.kind == WriteKind::acquire) begin_term(attempt, lease);
+  if (attempt.kind == WriteKind::renew) extend_term(attempt, lease);
+}
+
+bool Election::Impl::is_contradicted(const Lease& lease, const Attempt& attempt) const {
+  if (!memory_.newest || memory_.newest->version <= *lease.version) return false;
+  const Lease* newest = memory_.lease();
+  return newest == nullptr || newest->uid != attempt.uid ||
+         !shows_term(*newest, self_.identity, attempt.term_id);
+}
+
+void Election::Impl::begin_term(const Attempt& attempt, const Lease& lease) {
+  if (term_ || now_ >= attempt.sent + times_.renew_deadline) return;
+  term_ = Term{.id = attempt.term_id,
+               .token = attempt.token,
+               .uid = attempt.uid,
+               .version = *lease.version,
+               .sent = attempt.sent,
+               .deadline = attempt.sent + times_.renew_deadline,
+               .renew_at = attempt.sent + times_.renew_period};
+  if (options_.warm_up_limit > Duration::zero()) {
+    term_->is_ready = false;
+    term_->warm_until = now_ + options_.warm_up_limit;
+  }
+  advance_to_ = 0;
+  const std::string why_not = why_not_contend();
+  if (!why_not.empty()) {  // it came too late: nothing was handed out, it only has to be released
+    term_->is_announced = announced_until_ != kLongAgo && !is_terminating_;
+    return begin_drain(why_not);
+  }
+  notice(NoticeKind::gained, "", now_ - attempt.sent);
+}
+
+void Election::Impl::extend_term(const Attempt& attempt, const Lease& lease) {
+  if (!term_ || term_->id != attempt.term_id || term_->has_lapsed(now_)) return;
+  term_->version = std::max(term_->version, *lease.version);
+  if (attempt.sent <= term_->sent) return;
+  term_->sent = attempt.sent;
+  term_->deadline = attempt.sent + times_.renew_deadline;
+  term_->renew_at = attempt.sent + times_.renew_period;
+  term_->failed_because.clear();
+  notice(NoticeKind::extended, "", now_ - attempt.sent);
+}
+
+// R12: an own term that is not believed any more, found as holder: only released.
+void Election::Impl::begin_release_of(const Lease& own) {
+  term_ = Term{.id = own.annotated(annotation::kTerm),
+               .token = token_of(own),
+               .uid = own.uid,
+               .version = memory_.newest->version,
+               .sent = now_,
+               .deadline = kLongAgo,
+               .renew_at = kNever};
+  begin_drain("a term that was not begun or has lapsed is released");
+}
+
+void Election::Impl::begin_drain(const std::string& reason) {
+  if (term_->is_draining) return;
+  if (term_->believes(now_)) said_no_ = true;
+  term_->is_draining = true;
+  term_->drain_reason = reason;
+  // Tell the others soon, unless the proof is there first.
+  if (term_->renew_at != kNever) term_->renew_at = now_;
+  notice(NoticeKind::draining, reason);
+}
+
+void Election::Impl::resign(const std::string& reason) {
+  if (term_) {
+    term_->is_announced = false;
+    begin_drain(reason);
+  } else if (hold_off_until_ == kLongAgo) {
+    hold_off();
+  }
+}
+
+// R8: the term id is dead after this.
+void Election::Impl::end_term(const std::string& reason, bool holds_off) {
+  if (term_->believes(now_)) said_no_ = true;
+  notice(NoticeKind::lost, reason);
+  attempts_.forget_term(term_->id);
+  term_.reset();
+  if (holds_off) hold_off();
+}
+
+void Election::Impl::was_released() {
+  notice(NoticeKind::released, "");
+  attempts_.forget_term(term_->id);
+  term_.reset();
+  hold_off();
+  is_released_ = true;
+}
+
+// R18: not for D, or until another term is seen.
+void Election::Impl::hold_off() {
+  const Lease* lease = memory_.lease();
+  is_released_ = false;
+  hold_off_until_ = now_ + times_.lease_duration;
+  hold_off_key_ = lease != nullptr ? term_key(*lease) : "";
+}
+
+}  // namespace baton::election

@@ -1,0 +1,107 @@
+#include "election/wait.h"
+
+#include <algorithm>
+
+#include "election/record.h"
+
+namespace baton::election {
+namespace {
+
+constexpr Duration kLongestUnremarked = std::chrono::hours(1);  // R4
+
+// FNV-1a: stable everywhere, and spread evenly enough over a few hundred identities.
+std::uint64_t hash(const std::string& text) {
+  std::uint64_t value = 14695981039346656037ULL;
+  for (const char character : text) {
+    value = (value ^ static_cast<unsigned char>(character)) * 1099511628211ULL;
+  }
+  return value;
+}
+
+std::string waiting_reason(const Memory& memory, const Lease& lease, Instant until, Duration wait) {
+  const auto& newest = *memory.newest;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait).count();
+  const std::string length = std::to_string(seconds) + " s without a change";
+  if (memory.barred_until > newest.since) return "history went back (R14): waiting it out";
+  if (until > newest.since + wait && memory.debt > newest.since + wait) {
+    return "an earlier version of the record carried a longer duration: waiting it out (R4)";
+  }
+  if (lease.holder.empty()) return "unheld but not released by its holder: waiting " + length;
+  return "held by " + lease.holder + ": its term expires after " + length;
+}
+
+}  // namespace
+
+bool shows_own_term(const Candidate& self, const Lease& lease) {
+  return lease.holder == self.identity && is_held_by_baton(lease) &&
+         std::find(self.own_terms.begin(), self.own_terms.end(),
+                   lease.annotated(annotation::kTerm)) != self.own_terms.end();
+}
+
+bool shows_own_pod(const Candidate& self, const Lease& lease) {
+  return !self.incarnation.empty() && is_held_by_baton(lease) && lease.holder != self.identity &&
+         lease.annotated(annotation::kIncarnation) == self.incarnation;
+}
+
+std::string obstacle(const Memory& memory) {
+  if (memory.is_unversioned) {
+    return "the Lease's resourceVersion is no positive integer (R6): without it there is no token; "
+           "use an API server that keeps Leases in etcd";
+  }
+  const Lease* lease = memory.lease();
+  if (lease == nullptr) return "";
+  if (lease->being_deleted) {
+    return "the Lease is being deleted (deletionTimestamp is set): remove its finalizers, or wait";
+  }
+  if (!lease->strategy.empty() || !lease->preferred_holder.empty()) {
+    return "the Lease belongs to coordinated election (R13): remove spec.strategy and "
+           "spec.preferredHolder, or choose another Lease";
+  }
+  if (has_invalid_token(*lease)) {
+    return "the annotation baton/fencing-token is '" + lease->annotated(annotation::kFencingToken) +
+           "', not a number from 1 to 999999999999999999 (R7): set it to the highest token that "
+           "any resource has seen";
+  }
+  return "";
+}
+
+Duration waiting_time(const Lease& lease, Duration own) {
+  const Duration carried = carried_duration(lease, own);
+  return is_held_by_baton(lease) ? carried : std::max(carried, own);
+}
+
+Turn turn(const Memory& memory, const Candidate& self, Instant handed_out) {
+  const Observation& newest = *memory.newest;
+  if (!newest.lease) return {newest.since, "", false};  // R5: created at once
+  const Lease& lease = *newest.lease;
+  const Duration lock_delay = std::max(self.lock_delay, carried_lock_delay(lease));
+
+  const bool shortcuts =
+      newest.since >= memory.barred_until && token_of(lease) >= memory.seen;  // R14
+  if (shortcuts && is_released(lease)) return {newest.since, "", false};
+  if (shortcuts && lock_delay == Duration::zero()) {
+    if (shows_own_term(self, lease)) {  // R10
+      const bool waits = handed_out > newest.since;
+      return {std::max(newest.since, handed_out),
+              waits ? "validity handed out for the term before is still running" : "", false};
+    }
+    if (shows_own_pod(self, lease)) return {newest.since, "", false};  // R19
+  }
+
+  const Duration wait = waiting_time(lease, self.lease_duration);
+  Instant from = std::max(newest.since + wait, memory.debt) + lock_delay;
+  from = std::max(from, memory.barred_until);
+  if (lease.holder == self.identity) from = std::max(from, handed_out);
+  return {from, waiting_reason(memory, lease, from, wait),
+          from > newest.since + kLongestUnremarked};
+}
+
+Duration spread(const std::string& identity, Token token, int replicas, Duration delta) {
+  constexpr int kNoHerd = 3;
+  constexpr std::int64_t kShares = 1 << 16;
+  if (replicas <= kNoHerd) return Duration::zero();
+  const auto share = static_cast<std::int64_t>(hash(identity + "/" + std::to_string(token)) >> 48);
+  return delta * replicas / kShares * share;
+}
+
+}  // namespace baton::election

@@ -1,0 +1,46 @@
+// From when on may this candidate take the Lease, and why not yet (R4, R5, R10, R13, R17-R19).
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "election/memory.h"
+#include "election/options.h"
+
+namespace baton::election {
+
+/// What a candidate is, as far as the wait depends on it.
+struct Candidate {
+  std::string identity;
+  std::string incarnation;
+  Duration lease_duration;
+  Duration lock_delay;
+  std::deque<std::string> own_terms;  // term ids sent by this process, the newest last
+};
+
+/// R10: the record names this process and one of its own terms.
+bool shows_own_term(const Candidate& self, const Lease& lease);
+/// R19: the record names an earlier incarnation of the own Pod.
+bool shows_own_pod(const Candidate& self, const Lease& lease);
+
+/// When the Lease may be taken, if the record stays as it is.
+struct Turn {
+  Instant from = kNever;
+  std::string reason;        // why not at once; "" if it may be taken at once
+  bool is_too_long = false;  // R4: the wait is obeyed, but above an hour
+};
+
+/// Why this record may never be taken, however long it stays, with the mend; "" if it may.
+std::string obstacle(const Memory& memory);
+
+/// `handed_out` is the end of the validity that this Pod has handed out. Needs memory.newest.
+Turn turn(const Memory& memory, const Candidate& self, Instant handed_out);
+
+/// How long a record is waited out without debt and lock-delay: w of R4.
+Duration waiting_time(const Lease& lease, Duration own);
+
+/// R17: the share of W = replicas x delta that this candidate waits before it writes. None for up
+/// to three candidates: all of them writing at once costs 1.9 attempts on average.
+Duration spread(const std::string& identity, Token token, int replicas, Duration delta);
+
+}  // namespace baton::election
