@@ -58,7 +58,7 @@ class Exchange {
   virtual void write(std::string chunk) = 0;
   virtual void close() = 0;
   /// Called once, when the connection ends before reply() was called or while streaming (the peer
-  /// closed or reset, a limit, the server stopped).
+  /// closed or reset, a limit, the server stopped); at once if it already has.
   virtual void on_closed(std::function<void()> callback) = 0;
   /// In on_closed and later: the peer ended it (its process died, it closed or reset). False if we
   /// did (a limit, a timeout, stop()): then the end proves nothing about the peer's work.

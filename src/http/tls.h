@@ -1,0 +1,50 @@
+// TLS contexts by plain OpenSSL: trust, identity, the name check and the client's session cache.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "http/client.h"
+#include "http/server.h"
+
+namespace baton::http {
+
+struct SslFree {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+};
+using SslContext = std::unique_ptr<SSL_CTX, SslFree>;
+using SslSession = std::unique_ptr<SSL_SESSION, SslFree>;
+
+Result<SslContext> make_server_context(const ServerTls& tls);
+
+/// What TlsContext::make() makes. Any thread.
+class ClientContext final : public TlsContext {
+ public:
+  static Result<std::shared_ptr<TlsContext>> make(const ClientTls& tls);
+
+  SSL_CTX* native() const { return context_.get(); }
+  /// Before the handshake: the name to verify and send, and the last session with that name.
+  bool prepare(SSL* ssl, const std::string& host);
+  /// After a failed handshake: one line, and whether we refused the peer's certificate. The next
+  /// handshake starts without a session.
+  std::string explain(SSL* ssl, const std::string& reason, bool& is_refused);
+
+ private:
+  ClientContext(SslContext context, const ClientTls& tls);
+  static int on_new_session(SSL* ssl, SSL_SESSION* session);
+
+  const SslContext context_;
+  const std::string server_name_;
+  const bool verifies_;
+
+  std::mutex mutex_;
+  // A resumed session is not verified again, so it serves only the name it was verified for.
+  SslSession session_;
+  std::string session_name_;
+};
+
+}  // namespace baton::http
