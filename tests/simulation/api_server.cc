@@ -1,0 +1,239 @@
+#include "simulation/api_server.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace baton::simulation {
+namespace {
+
+using election::FailureKind;
+using election::LeaseWrite;
+using election::WriteKind;
+using nlohmann::json;
+
+constexpr std::size_t kSnapshots = 200;
+const devserver::Scope kScope{kLeaseKey.resource, kLeaseKey.name_space, kLeaseKey.name};
+
+bool same_record(const election::Lease& a, const election::Lease& b) {
+  return a.uid == b.uid && a.spec == b.spec && a.annotations == b.annotations;
+}
+
+election::Failure refusal(devserver::Outcome outcome) {
+  switch (outcome) {
+    case devserver::Outcome::invalid:
+      return {FailureKind::refused, {}, "422 must be specified for an update"};
+    case devserver::Outcome::not_found:
+      return {FailureKind::not_found, {}, "404"};
+    default:
+      return {FailureKind::conflict, {}, "409 the object has been modified"};
+  }
+}
+
+std::string described(const election::Lease& lease) {
+  std::string text = "'" + lease.holder + "' for " + std::to_string(lease.duration_s.value_or(-1)) +
+                     " s, transitions " + std::to_string(lease.transitions);
+  for (const auto& [key, value] : lease.annotations) {
+    text += ", " + key.substr(6) + "=" + value;
+  }
+  return text;
+}
+
+LeaseParts parts(json& object) {
+  json& meta = object["metadata"];
+  json& annotations = meta["annotations"];
+  if (!annotations.is_object()) {
+    annotations = json::object();
+  }
+  return {meta, annotations, object["spec"]};
+}
+
+}  // namespace
+
+std::string ApiServer::stamp() const {
+  return "2026-01-01T00:00:00." + std::to_string(world_.now().count());
+}
+
+ListReply ApiServer::list() { return {store_.revision(), lease_json_.decode(get())}; }
+
+json ApiServer::encode(const LeaseWrite& write) { return lease_json_.encode(write, stamp()); }
+
+WriteReply ApiServer::write(ProcessId from, const LeaseWrite& write, json body, Instant sent_at) {
+  if (write.kind == WriteKind::create && world_.now() < create_forbidden_until_) {
+    return {election::Failure{FailureKind::refused, {}, "403 create is not allowed"}, nullptr};
+  }
+  if (world_.now() < strip_until_) {
+    for (const std::string& key : stripped_) {
+      body["metadata"]["annotations"].erase(key);
+    }
+  }
+  const election::Revision before = store_.revision();
+  const devserver::Stored stored = store_.put(kLeaseKey, std::move(body));
+  if (stored.object == nullptr) {
+    world_.say("    server: ", to_string(write.kind), " over ", write.base.version.value_or(0),
+               " refused");
+    return {refusal(stored.outcome), nullptr};
+  }
+  if (store_.revision() != before) {
+    invariants_.applied(from, write, sent_at);
+    committed(to_string(write.kind));
+  }
+  return {std::nullopt, lease_json_.decode(stored.object)};
+}
+
+devserver::Subscription ApiServer::watch(election::Revision from, devserver::Watcher watcher) {
+  return store_.subscribe(kScope, from, std::move(watcher));
+}
+
+void ApiServer::committed(const std::string& who) {
+  const LeaseView before = std::exchange(current_, lease_json_.decode(get()));
+  if (current_ != nullptr) {
+    if (before == nullptr || !same_record(*before, *current_)) {
+      current_since_ = world_.now();
+    }
+    // A restored version is as old as it was.
+    current_since_ =
+        since_.emplace(std::pair{current_->uid, current_->version.value_or(0)}, current_since_)
+            .first->second;
+    if (current_->duration_s.value_or(0) <= 3600) {  // longer ones are not waited for
+      longest_duration_s_ = std::max(longest_duration_s_, current_->duration_s.value_or(0));
+    }
+  }
+  if (world_.tracing()) {
+    world_.say("    server: revision ", store_.revision(), " by ", who, ": ",
+               current_ == nullptr ? "no Lease" : described(*current_));
+  }
+  snapshots_.emplace_back(world_.now(), store_.snapshot());
+  if (snapshots_.size() > kSnapshots) {
+    snapshots_.pop_front();
+  }
+}
+
+Time ApiServer::since(const election::Lease& lease) const {
+  const auto found = since_.find({lease.uid, lease.version.value_or(0)});
+  return found == since_.end() ? world_.now() : found->second;
+}
+
+devserver::Stored ApiServer::put(json body, const std::string& who) {
+  body["spec"]["renewTime"] = stamp();
+  const devserver::Stored stored = store_.put(kLeaseKey, std::move(body));
+  if (stored.object != nullptr) {
+    committed(who);
+    invariants_.record_became(current_.get(), store_.revision());
+  }
+  return stored;
+}
+
+bool ApiServer::edit(const std::string& who, const std::function<void(LeaseParts)>& change) {
+  if (down() || current_ == nullptr) {
+    return false;
+  }
+  json body = *get();
+  change(parts(body));
+  store_.overwrite(kLeaseKey, std::move(body));
+  committed("hand: " + who);
+  invariants_.record_became(current_.get(), store_.revision());
+  return true;
+}
+
+bool ApiServer::remove(const std::string& who) {
+  if (down() || current_ == nullptr) {
+    return false;
+  }
+  store_.remove(kLeaseKey);
+  committed("hand: " + who);
+  invariants_.record_became(nullptr, store_.revision());
+  return true;
+}
+
+bool ApiServer::create(const std::string& holder, std::int64_t duration_s, bool with_token) {
+  if (down() || current_ != nullptr) {
+    return false;
+  }
+  json body = {{"spec", {{"holderIdentity", holder}, {"leaseDurationSeconds", duration_s}}}};
+  if (with_token) {
+    body["metadata"]["annotations"][election::annotation::kFencingToken] =
+        std::to_string(std::max<election::Token>(1, invariants_.highest_acquired()));
+  }
+  store_.create(kLeaseKey, std::move(body));
+  committed("hand: create");
+  invariants_.record_became(current_.get(), store_.revision());
+  return true;
+}
+
+void ApiServer::other_write() {
+  if (!down()) {
+    store_.overwrite({"configmaps", "default", "other"}, {{"at", world_.now().count()}});
+  }
+}
+
+void ApiServer::go_down_until(Time until) {
+  down_until_ = std::max(down_until_, until);
+  world_.say("    server: down until ", seconds(down_until_));
+}
+
+bool ApiServer::compact() {
+  if (down()) {
+    return false;
+  }
+  store_.compact(store_.revision());
+  return true;
+}
+
+bool ApiServer::restore(Duration age, election::Revision bump, Duration downtime) {
+  const auto newer = std::find_if(snapshots_.begin(), snapshots_.end(), [&](const auto& snapshot) {
+    return snapshot.first > world_.now() - age;
+  });
+  if (down() || newer == snapshots_.begin()) {
+    return false;
+  }
+  const devserver::Snapshot snapshot = std::prev(newer)->second;
+  snapshots_.erase(newer, snapshots_.end());
+  ++epoch_;
+  go_down_until(world_.now() + downtime);
+  store_.restore(snapshot, bump);
+  committed("restore");
+  invariants_.record_became(current_.get(), store_.revision());
+  return true;
+}
+
+void ApiServer::strip(std::vector<std::string> annotations, Time until) {
+  stripped_ = std::move(annotations);
+  strip_until_ = until;
+}
+
+void ApiServer::heal() {
+  down_until_ = Time{0};
+  create_forbidden_until_ = Time{0};
+  strip_until_ = Time{0};
+  mend_record();
+}
+
+void ApiServer::mend_record() {
+  if (current_ == nullptr) {
+    return;
+  }
+  if (current_->being_deleted) {
+    remove("finalizer done");
+    return;
+  }
+  const bool token_invalid =
+      !current_->annotated(election::annotation::kFencingToken).empty() && token_of(*current_) == 0;
+  const std::int64_t duration_s = current_->duration_s.value_or(1);
+  if (token_invalid || !current_->strategy.empty() || duration_s > 3600) {
+    edit("mend", [&](LeaseParts lease) {
+      lease.spec.erase("strategy");
+      lease.spec.erase("preferredHolder");
+      if (duration_s > 3600) {
+        lease.spec["leaseDurationSeconds"] = 1;
+      }
+      if (token_invalid) {
+        lease.annotations[election::annotation::kFencingToken] =
+            std::to_string(std::max<election::Token>(1, invariants_.highest_acquired()));
+      }
+    });
+  }
+}
+
+}  // namespace baton::simulation

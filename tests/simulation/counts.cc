@@ -1,0 +1,51 @@
+#include "simulation/counts.h"
+
+#include <algorithm>
+#include <sstream>
+
+namespace baton::simulation {
+namespace {
+
+void add(std::map<std::string, long>& sum, const std::map<std::string, long>& other) {
+  for (const auto& [name, count] : other) {
+    sum[name] += count;
+  }
+}
+
+void print(std::ostringstream& out, const char* title, const std::map<std::string, long>& counts) {
+  out << title << ":\n";
+  for (const auto& [name, count] : counts) {
+    out << "  " << count << '\t' << name << '\n';
+  }
+}
+
+}  // namespace
+
+void Counts::add(const Counts& other) {
+  simulation::add(faults, other.faults);
+  simulation::add(notices, other.notices);
+  simulation::add(writes, other.writes);
+  simulation::add(limits, other.limits);
+  seeds += other.seeds;
+  events += other.events;
+  terms += other.terms;
+  most_terms = std::max(most_terms, other.most_terms);
+  refusals += other.refusals;
+  corruptions += other.corruptions;
+}
+
+std::string report(const Counts& counts) {
+  std::ostringstream out;
+  print(out, "faults", counts.faults);
+  print(out, "notices", counts.notices);
+  print(out, "requests", counts.writes);
+  print(out, "runs partly excluded, not covered by design", counts.limits);
+  out << counts.seeds << " seeds, " << counts.events << " events, " << counts.terms
+      << " terms (mean " << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds)
+      << " a seed, most " << counts.most_terms << "), " << counts.refusals
+      << " writes with an old token refused by the resource; without the check "
+      << counts.corruptions << " would have been taken\n";
+  return out.str();
+}
+
+}  // namespace baton::simulation

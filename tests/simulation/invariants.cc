@@ -1,0 +1,297 @@
+#include "simulation/invariants.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace baton::simulation {
+namespace {
+
+namespace annotation = election::annotation;
+
+constexpr std::size_t kMaxViolations = 20;
+
+const std::set<int>& excluded(Limit limit) {
+  static const std::set<int> kNone;
+  static const std::map<Limit, std::set<int>> kExcluded = {
+      {Limit::frozen_clock, {1, 7}},
+      {Limit::restored_below, {1, 2, 3, 6, 7}},
+      {Limit::raised_token_lost, {2, 3}},
+      {Limit::longer_d_forgotten, {1}},
+  };
+  const auto found = kExcluded.find(limit);
+  return found == kExcluded.end() ? kNone : found->second;
+}
+
+Duration whole_seconds(std::int64_t s) { return std::chrono::seconds(s); }
+
+std::int64_t annotated_seconds(const election::Lease& lease, const char* key) {
+  return parse_integer(lease.annotated(key), 0, 1'000'000).value_or(0);
+}
+
+bool held_by_baton(const election::Lease& lease) {
+  return lease.holder.empty() || lease.annotated(annotation::kHolder) == lease.holder;
+}
+
+bool released(const election::Lease& lease) {
+  const std::string& term = lease.annotated(annotation::kTerm);
+  return lease.holder.empty() && !term.empty() &&
+         lease.annotated(annotation::kReleased) == term + '/' + std::to_string(lease.transitions);
+}
+
+}  // namespace
+
+const char* to_string(Limit limit) {
+  switch (limit) {
+    case Limit::frozen_clock:
+      return "a machine frozen with its clocks";
+    case Limit::restored_below:
+      return "a store restored without a revision bump";
+    case Limit::raised_token_lost:
+      return "a token raised above the store's revision, then lost";
+    case Limit::longer_d_forgotten:
+      return "different lease durations, and the record's destroyed";
+  }
+  return "";
+}
+
+election::Token token_of(const election::Lease& lease) {
+  return parse_integer(lease.annotated(annotation::kFencingToken), 1, election::kMaxToken)
+      .value_or(0);
+}
+
+void Invariants::violated(int invariant, const std::string& what) {
+  for (const Limit limit : limits_) {
+    if (excluded(limit).contains(invariant)) {
+      return;
+    }
+  }
+  world_.say("!!! I", invariant, " violated: ", what);
+  if (violations_.size() < kMaxViolations) {
+    violations_.push_back({invariant, world_.now(), what});
+  }
+}
+
+void Invariants::not_covered(Limit limit) {
+  if (limits_.insert(limit).second) {
+    world_.say("--- from here on not covered: ", to_string(limit));
+  }
+}
+
+ProcessId Invariants::started(ProcessFacts facts) {
+  Process process;
+  process.facts = std::move(facts);
+  processes_.push_back(std::move(process));
+  return processes_.size() - 1;
+}
+
+void Invariants::ended(ProcessId id) {
+  processes_[id].alive = false;
+  processes_[id].believes = false;
+}
+
+void Invariants::clock_changed(ProcessId id, MachineClock clock) {
+  Process& process = processes_[id];
+  process.facts.clock = clock;
+  process.believes_until = clock.real(process.deadline);
+}
+
+void Invariants::count(Process& process, int& counter, int limit, const char* what) {
+  if (world_.now() >= process.window + 1s) {
+    process.window = world_.now();
+    process.requests = 0;
+    process.steps = 0;
+  }
+  if (++counter == limit) {
+    violated(8, process.facts.name + ": " + std::to_string(limit) + what + " within a second");
+  }
+}
+
+// A candidate needs at most one request per retry_min while failing, and a handful more where
+// events come thick.
+void Invariants::sent_list(ProcessId id) {
+  Process& process = processes_[id];
+  const auto per_second = static_cast<int>(1s / process.facts.timings.retry_min);
+  count(process, process.requests, 15 + 2 * per_second, " requests");
+}
+
+void Invariants::stepped(ProcessId id) {
+  count(processes_[id], processes_[id].steps, 400, " steps");
+}
+
+void Invariants::sent_write(ProcessId id, const election::LeaseWrite& write, Time since) {
+  sent_list(id);
+  Process& process = processes_[id];
+  if (write.kind == election::WriteKind::acquire) {
+    const auto token =
+        parse_integer(write.annotations.at(annotation::kFencingToken), 1, election::kMaxToken);
+    if (!token || *token <= process.highest_seen) {
+      violated(2, process.facts.name + " sends token " + std::to_string(token.value_or(0)) +
+                      " after having seen or sent " + std::to_string(process.highest_seen));
+    }
+    process.highest_seen = std::max(process.highest_seen, token.value_or(0));
+    check_wait(process, write, since);
+  }
+  if (write.kind == election::WriteKind::release) {
+    const std::string& term = write.base.annotated(annotation::kTerm);
+    if (!process.terms.contains(term) || write.base.holder.empty()) {
+      violated(7, process.facts.name + " releases the term " + term + " of " + write.base.holder);
+    }
+    const Work& work = work_[process.facts.pod];
+    if (work.obeys && work.until > world_.now()) {
+      violated(7, process.facts.name + " releases while its application works for another " +
+                      std::to_string(seconds(work.until - world_.now())) + " s");
+    }
+  }
+}
+
+bool Invariants::may_write_at_once(const Process& process,
+                                   const election::LeaseWrite& write) const {
+  const election::Lease& base = write.base;
+  const std::string& incarnation = base.annotated(annotation::kIncarnation);
+  return released(base) || process.terms.contains(base.annotated(annotation::kTerm)) ||
+         (held_by_baton(base) && !incarnation.empty() && incarnation == process.facts.incarnation);
+}
+
+void Invariants::check_wait(const Process& process, const election::LeaseWrite& write, Time since) {
+  if (may_write_at_once(process, write)) {
+    return;
+  }
+  const election::Lease& base = write.base;
+  Duration wait = whole_seconds(base.duration_s.value_or(0));
+  if (held_by_baton(base)) {
+    wait = std::max(wait, whole_seconds(annotated_seconds(base, annotation::kDuration)));
+  }
+  if (!held_by_baton(base) || base.holder.empty()) {
+    wait = std::max(wait, process.facts.timings.lease_duration);
+  }
+  wait += std::max(process.facts.lock_delay,
+                   whole_seconds(annotated_seconds(base, annotation::kLockDelay)));
+  const MachineClock& clock = process.facts.clock;
+  const Duration waited = clock.local(world_.now()) - clock.local(since);
+  if (waited < wait) {
+    violated(6, process.facts.name + " acquires " + std::to_string(seconds(waited)) +
+                    " s after the record of '" + base.holder + "' began, wait " +
+                    std::to_string(seconds(wait)) + " s");
+  }
+}
+
+void Invariants::saw(ProcessId id, const election::Lease& lease) {
+  election::Token& highest = processes_[id].highest_seen;
+  highest = std::max(highest, token_of(lease));
+}
+
+void Invariants::applied(ProcessId id, const election::LeaseWrite& write, Instant sent_at) {
+  Process& process = processes_[id];
+  const Instant until = sent_at + process.facts.timings.renew_deadline;
+  const auto found = write.annotations.find(annotation::kTerm);
+  const std::string term = found == write.annotations.end() ? "" : found->second;
+  if (write.kind == election::WriteKind::acquire) {
+    const auto token =
+        parse_integer(write.annotations.at(annotation::kFencingToken), 1, election::kMaxToken)
+            .value_or(0);
+    if (token <= highest_acquired_) {
+      violated(2, process.facts.name + " acquired with token " + std::to_string(token) +
+                      ", there was " + std::to_string(highest_acquired_));
+    }
+    if (!terms_.emplace(term, token).second) {
+      violated(2, process.facts.name + " acquired the term " + term + " again");
+    }
+    highest_acquired_ = std::max(highest_acquired_, token);
+    highest_recorded_ = std::max(highest_recorded_, token);
+    process.terms[term] = {token, until};
+  } else if (write.kind == election::WriteKind::renew && process.terms.contains(term)) {
+    Term& renewed = process.terms[term];
+    renewed.applied_until = std::max(renewed.applied_until, until);
+  }
+}
+
+void Invariants::believes(ProcessId id, const election::Status& status) {
+  Process& process = processes_[id];
+  const Time until = status.believes ? process.facts.clock.real(status.deadline) : Time{0};
+  if (!status.believes || until <= world_.now()) {
+    process.believes = false;
+    return;
+  }
+  const bool news =
+      !process.believes || process.term_id != status.term_id || process.deadline != status.deadline;
+  process.believes = true;
+  process.term_id = status.term_id;
+  process.deadline = status.deadline;
+  process.believes_until = until;
+  if (!news) {
+    return;
+  }
+  const auto term = process.terms.find(status.term_id);
+  if (term == process.terms.end()) {
+    violated(terms_.contains(status.term_id) ? 9 : 4,
+             process.facts.name + " believes in the term " + status.term_id +
+                 ", which no applied write of it began");
+  } else if (term->second.token != status.token) {
+    violated(4, process.facts.name + " shows a token that it did not write");
+  } else if (status.deadline > term->second.applied_until) {
+    violated(4, process.facts.name + " believes " +
+                    std::to_string(seconds(status.deadline - term->second.applied_until)) +
+                    " s longer than its applied writes allow");
+  }
+  check_alone(process);
+}
+
+void Invariants::check_alone(const Process& process) {
+  for (const Process& other : processes_) {
+    if (&other != &process && other.alive && other.believes &&
+        other.believes_until > world_.now()) {
+      violated(1, process.facts.name + " and " + other.facts.name + " (for another " +
+                      std::to_string(seconds(other.believes_until - world_.now())) +
+                      " s) both believe");
+    }
+  }
+  for (const auto& [pod, work] : work_) {
+    if (pod != process.facts.pod && work.obeys && work.until > world_.now()) {
+      violated(1, process.facts.name + " believes while the application of Pod " +
+                      std::to_string(pod) + " works for another " +
+                      std::to_string(seconds(work.until - world_.now())) + " s");
+    }
+  }
+}
+
+void Invariants::answered(ProcessId id, Instant deadline) {
+  if (processes_[id].facts.clock.local(world_.now()) >= deadline) {
+    violated(10, processes_[id].facts.name + " said yes at or after its deadline");
+  }
+}
+
+void Invariants::works(int pod, Time until, bool obeys) { work_[pod] = {until, obeys}; }
+
+bool Invariants::resource_write(election::Token token, const std::string& term_id) {
+  const auto [owner, first] = token_owner_.emplace(token, term_id);
+  if (!first && owner->second != term_id) {
+    violated(3, "token " + std::to_string(token) + " came from two terms");
+  }
+  if (token < accepted_) {
+    ++refusals_;
+    ++unfenced_corruptions_;
+    if (token >= highest_acquired_) {
+      violated(3, "the resource refused the newest term, token " + std::to_string(token));
+    }
+    return false;
+  }
+  accepted_ = token;
+  return true;
+}
+
+void Invariants::record_became(const election::Lease* lease, election::Revision revision) {
+  const election::Token token = lease == nullptr ? 0 : token_of(*lease);
+  if (highest_recorded_ > std::max(token, revision)) {
+    not_covered(Limit::raised_token_lost);
+  }
+  highest_recorded_ = std::max(highest_recorded_, token);
+}
+
+bool Invariants::anyone_believes() const {
+  return std::any_of(processes_.begin(), processes_.end(), [this](const Process& process) {
+    return process.alive && process.believes && process.believes_until > world_.now();
+  });
+}
+
+}  // namespace baton::simulation

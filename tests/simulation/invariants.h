@@ -1,0 +1,144 @@
+// What must hold at every step of every run. The simulation reports what happens; whatever breaks
+// an invariant is recorded with its number, the time and the processes concerned.
+//
+//  I1  no two candidates believe at once, and no application that obeys its deadline works while a
+//      candidate of another Pod believes
+//  I2  tokens of applied acquisitions are unique and increase; none is at or below what its process
+//      had seen or sent (R7)
+//  I3  a resource that checks tokens accepts each token from one term only, and never refuses the
+//      newest term
+//  I4  every belief rests on an applied write of that term by that process, and ends no later than
+//      V after it was sent (R2)
+//  I5  a leader exists within the bound after the faults end
+//  I6  no acquisition before the wait (R4), R19 and released records apart
+//  I7  a release is of the own term, and the work of the own Pod has ended
+//  I8  requests are bounded, one at a time
+//  I9  no belief in a term that another process start acquired
+//  I10 no "yes" at or after the deadline
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "election/options.h"
+#include "election/status.h"
+#include "simulation/lease_json.h"
+#include "simulation/world.h"
+
+namespace baton::simulation {
+
+/// What the design lists as not covered. A run in which one occurred is not judged by the
+/// invariants that excluded() names for it.
+enum class Limit {
+  frozen_clock,        // a machine frozen together with its clocks
+  restored_below,      // a store restored without a revision bump
+  raised_token_lost,   // a token above the store's revision, then lost with its record
+  longer_d_forgotten,  // candidates with different D, and the record's duration destroyed
+};
+inline constexpr int kLimits = 4;
+const char* to_string(Limit limit);
+
+struct Violation {
+  int invariant;
+  Time when;
+  std::string what;
+};
+
+/// One start of a candidate's process, as the invariants know it.
+struct ProcessFacts {
+  std::string name;
+  int pod = 0;  // unique per Pod, not per slot
+  std::string incarnation;
+  MachineClock clock;
+  election::Timings timings;
+  Duration lock_delay{0};
+};
+using ProcessId = std::size_t;
+
+class Invariants {
+ public:
+  explicit Invariants(World& world) : world_(world) {}
+
+  ProcessId started(ProcessFacts facts);
+  void ended(ProcessId id);
+  void clock_changed(ProcessId id, MachineClock clock);
+
+  // Requests, when sent. `since` is when the record written over first was what it is.
+  void sent_list(ProcessId id);
+  void sent_write(ProcessId id, const election::LeaseWrite& write, Time since);
+  /// Each step; more than a candidate can need in a second is a hot loop.
+  void stepped(ProcessId id);
+  void saw(ProcessId id, const election::Lease& lease);
+  void applied(ProcessId id, const election::LeaseWrite& write, Instant sent_at);
+
+  /// After each step.
+  void believes(ProcessId id, const election::Status& status);
+  void answered(ProcessId id, Instant deadline);
+  /// The application of `pod` works until `until` unless told otherwise; `obeys` while it can.
+  void works(int pod, Time until, bool obeys);
+  /// A write to a resource that checks tokens. Returns whether it was accepted.
+  bool resource_write(election::Token token, const std::string& term_id);
+
+  /// After an edit by hand, a deletion or a restore.
+  void record_became(const election::Lease* lease, election::Revision revision);
+  void not_covered(Limit limit);
+
+  void violated(int invariant, const std::string& what);
+
+  bool anyone_believes() const;
+  const std::vector<Violation>& violations() const { return violations_; }
+  const std::set<Limit>& limits() const { return limits_; }
+  /// Writes that a resource without the check would have taken from a term already followed.
+  int unfenced_corruptions() const { return unfenced_corruptions_; }
+  int refusals() const { return refusals_; }
+  election::Token highest_acquired() const { return highest_acquired_; }
+  int terms() const { return static_cast<int>(terms_.size()); }
+
+ private:
+  struct Term {
+    election::Token token;
+    Instant applied_until;  // t_send of the latest applied write + V
+  };
+  struct Process {
+    ProcessFacts facts;
+    bool alive = true;
+    bool believes = false;
+    std::string term_id;
+    Time believes_until{0};
+    Instant deadline = election::kLongAgo;
+    election::Token highest_seen = 0;   // or sent
+    std::map<std::string, Term> terms;  // acquired by this process
+    Time window{0};
+    int requests = 0;
+    int steps = 0;
+  };
+  struct Work {
+    Time until{0};
+    bool obeys = true;
+  };
+
+  bool may_write_at_once(const Process& process, const election::LeaseWrite& write) const;
+  void check_wait(const Process& process, const election::LeaseWrite& write, Time since);
+  void check_alone(const Process& process);
+  void count(Process& process, int& counter, int limit, const char* what);
+
+  World& world_;
+  std::vector<Process> processes_;
+  std::map<int, Work> work_;
+  std::map<std::string, election::Token> terms_;  // of every applied acquisition
+  election::Token highest_acquired_ = 0;
+  election::Token highest_recorded_ = 0;
+  election::Token accepted_ = 0;
+  std::map<election::Token, std::string> token_owner_;
+  int unfenced_corruptions_ = 0;
+  int refusals_ = 0;
+  std::vector<Violation> violations_;
+  std::set<Limit> limits_;
+};
+
+/// The token a record carries, 0 if none or invalid.
+election::Token token_of(const election::Lease& lease);
+
+}  // namespace baton::simulation

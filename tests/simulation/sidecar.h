@@ -1,0 +1,120 @@
+// One start of baton's process: an Election and what the runtime around it must do. Its requests
+// and its watch go over the machine's link to the API server.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "election/election.h"
+#include "simulation/api_server.h"
+#include "simulation/counts.h"
+#include "simulation/invariants.h"
+#include "simulation/world.h"
+
+namespace baton::simulation {
+
+/// A machine's way to the API server: each fault lasts until its time.
+struct Link {
+  Time out_cut_until{0};  // requests are lost
+  Time in_cut_until{0};   // answers and events are lost, or come when it heals
+  Time slow_until{0};     // up to 3 R more, each way
+  Time lossy_until{0};    // three in ten lost, each way
+  Time errors_until{0};   // answers are errors, some after the write was applied
+  Time altered_until{0};  // answers show another object than the one stored
+  Time stale_until{0};    // the watch repeats old events
+  Time stalled_until{0};  // watches fall silent
+};
+
+struct Machine {
+  MachineClock clock;
+  Link link;
+};
+
+/// What an answer to the application says.
+struct Answer {
+  std::string term_id;
+  election::Token token;
+  Instant deadline;
+  bool warming;
+};
+
+struct SidecarOptions {
+  election::Options election;
+  int pod;
+  std::function<void()> asks;    // the application asks: called in the middle of a step sometimes
+  std::function<void()> exited;  // the process ended by itself
+};
+
+class Sidecar {
+ public:
+  Sidecar(World& world, ApiServer& server, Invariants& invariants, Counts& counts, Machine& machine,
+          SidecarOptions options);
+
+  void start();
+  void kill();
+  void stop_until(Time until) { stopped_until_ = std::max(stopped_until_, until); }
+  bool alive() const { return alive_; }
+  bool stopped() const { return world_.now() < stopped_until_; }
+  void deliver(const election::Event& event);
+  /// As the local API answers: from the deadline at this moment. Empty: no.
+  std::optional<Answer> ask();
+  bool believes() const;
+  const election::Status& status() const { return published_; }
+  const std::string& name() const { return options_.election.identity; }
+  ProcessId id() const { return id_; }
+  void break_watch(election::FailureKind kind);
+  void stall_watch() { watch_.deaf = true; }
+  void clock_changed();
+
+ private:
+  struct Watch {
+    election::WatchId id = 0;
+    devserver::Subscription subscription = 0;
+    Time last{0};
+    bool open = false;
+    bool deaf = false;  // the server sends, nothing arrives
+    std::optional<election::Watched> previous;
+  };
+
+  Instant local_now() const { return machine_.clock.local(world_.now()); }
+  Duration delay();
+  bool lost(Time cut_until);
+  void later(Duration delay, election::Event event);
+  void act(const election::Action& action);
+  void saw(const election::Event& event);
+  void wake(Instant at);
+  void note(const election::Notice& notice);
+
+  void begin_request(election::RequestId id, election::Event timed_out);
+  void list(election::RequestId id);
+  void write(const election::SendWrite& send);
+  void serve_write(const election::SendWrite& send, const nlohmann::json& body, Instant sent_at,
+                   int epoch);
+  void answer(election::RequestId id, election::Event event);
+  std::optional<election::Failure> error(bool applied);
+  void start_watch(election::WatchId id, election::Revision from);
+  void stop_watch();
+  void watched(election::WatchId id, const devserver::Change& change);
+  void watch_delivers(election::Watched event);
+  void bookmark(election::WatchId id);
+
+  World& world_;
+  ApiServer& server_;
+  Invariants& invariants_;
+  Counts& counts_;
+  Machine& machine_;
+  SidecarOptions options_;
+  election::Election election_;
+  ProcessId id_;
+  bool alive_ = false;
+  Time stopped_until_{0};
+  election::Status published_;
+  Instant handed_out_ = election::kLongAgo;
+  std::uint64_t wakes_ = 0;
+  election::RequestId outstanding_ = 0;
+  bool has_outstanding_ = false;
+  Watch watch_;
+};
+
+}  // namespace baton::simulation

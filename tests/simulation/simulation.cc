@@ -1,0 +1,204 @@
+#include "simulation/simulation.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "simulation/faults.h"
+
+namespace baton::simulation {
+
+election::Timings balanced() { return {15s, 12s, 5s, 2s, 250ms, 450ms}; }
+election::Timings aggressive() { return {3s, 2400ms, 1s, 400ms, 50ms, 90ms}; }
+
+std::vector<std::string> fault_names() {
+  std::vector<std::string> names;
+  for (const Fault& fault : all_faults()) {
+    names.emplace_back(fault.name);
+  }
+  return names;
+}
+
+namespace {
+
+// One to eight kinds of faults: alone each is seen clearly, together they meet.
+std::vector<int> draw_kinds(Random& random, const std::vector<std::string>& only) {
+  std::vector<int> kinds;
+  const auto& all = all_faults();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (only.empty() || std::find(only.begin(), only.end(), all[i].name) != only.end()) {
+      kinds.push_back(static_cast<int>(i));
+    }
+  }
+  const std::size_t count =
+      only.empty() ? 1 + static_cast<std::size_t>(random.below(8)) : kinds.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    std::swap(kinds[i], kinds[i + random.next() % (kinds.size() - i)]);
+  }
+  kinds.resize(count);
+  return kinds;
+}
+
+}  // namespace
+
+Simulation::Simulation(Plan plan)
+    : plan_(std::move(plan)),
+      world_(plan_.seed, plan_.transcript),
+      invariants_(world_),
+      server_(world_, invariants_, world_.random().pick<election::Revision>({5, 1000, 123456})),
+      stage_{world_, server_, invariants_, counts_} {
+  Random& random = world_.random();
+  timings_ = random.chance(0.6) ? balanced() : aggressive();
+  mixed_ = random.chance(0.15);
+  if (mixed_) {
+    timings_ = balanced();
+  }
+  const int count = 1 + random.below(7);
+  lock_delay_ = random.chance(0.15)
+                    ? std::chrono::floor<std::chrono::seconds>(timings_.lease_duration / 2)
+                    : 0s;
+  const bool warms_up = random.chance(0.2);
+  for (int slot = 0; slot < count; ++slot) {
+    ReplicaOptions options;
+    options.election.timings = mixed_ && random.chance(0.5) ? aggressive() : timings_;
+    if (plan_.renew_deadline_share > 0) {
+      options.election.timings.renew_deadline =
+          scaled(timings_.lease_duration, plan_.renew_deadline_share);
+    }
+    options.election.replicas = count;
+    options.election.lock_delay = lock_delay_;
+    options.election.announcement = timings_.lease_duration / 2;
+    options.election.warm_up_limit = warms_up ? timings_.lease_duration : 0s;
+    options.says = random.pick<Says>({Says::drained, Says::closes, Says::exits, Says::nothing});
+    options.native = random.chance(0.4);
+    options.recovery =
+        random.chance(0.2) ? Duration{-1} : random.between(0s, timings_.lease_duration / 3);
+    const MachineClock clock{random.between(1s, 100'000s), random.below(200'001) - 100'000};
+    replicas_.push_back(std::make_unique<Replica>(stage_, slot, std::move(options), clock));
+  }
+  kinds_ = draw_kinds(random, plan_.only);
+  fault_pause_ = scaled(timings_.lease_duration, random.chance(0.5) ? 0.15 : 0.6);
+}
+
+std::string Simulation::described() const {
+  std::ostringstream text;
+  text << replicas_.size() << " replicas, D " << seconds(timings_.lease_duration) << " s"
+       << (mixed_ ? " and 3 s" : "") << ", lock-delay " << seconds(lock_delay_) << " s; faults:";
+  for (const int kind : kinds_) {
+    text << ' ' << all_faults()[static_cast<std::size_t>(kind)].name << ';';
+  }
+  return text.str();
+}
+
+Replica& Simulation::victim() {
+  Random& random = world_.random();
+  const auto leader = std::find_if(replicas_.begin(), replicas_.end(),
+                                   [](const auto& replica) { return replica->believes(); });
+  return leader != replicas_.end() && random.chance(0.6)
+             ? **leader
+             : *replicas_[random.next() % replicas_.size()];
+}
+
+void Simulation::fault() {
+  if (world_.now() > faults_end_) {
+    return;
+  }
+  Random& random = world_.random();
+  world_.after(random.exponential(fault_pause_), [this] { fault(); });
+  const Fault& fault = all_faults()[static_cast<std::size_t>(random.pick(kinds_))];
+  const double share = random.pick<double>({0.05, 0.3, 1, 2}) * random.unit();
+  const Time until = std::min(faults_end_, world_.now() + scaled(timings_.lease_duration, share));
+  Replica& struck = victim();
+  world_.say("*** ", fault.name, ", until ", seconds(until));
+  if (fault.strike(*this, struck, until)) {
+    ++counts_.faults[fault.name];
+  }
+}
+
+void Simulation::heal() {
+  world_.say("*** the faults end");
+  for (const auto& replica : replicas_) {
+    replica->link() = Link{};
+  }
+  if (foreign_ != nullptr) {
+    foreign_->leave();
+  }
+  server_.heal();
+}
+
+// (D + 2 h + 2 R + w + L) / 0.9, and what this run makes everybody wait for besides.
+Duration Simulation::bound() {
+  const Duration d = timings_.lease_duration;
+  const Duration w = std::max<Duration>(d, std::chrono::seconds(server_.longest_duration_s()));
+  Duration bound = d + 2 * timings_.renew_period + 2 * timings_.request_timeout + w + lock_delay_;
+  for (const auto& replica : replicas_) {
+    if (replica->terminating() || !replica->alive()) {
+      bound += 2 * d + 500ms;  // the next Pod, at the latest
+      break;
+    }
+  }
+  bound += d;  // hold-off after a resign, an announcement, a Retry-After
+  return scaled(bound, 1 / 0.9);
+}
+
+void Simulation::await_leader() {
+  const Time limit = world_.now() + bound();
+  while (!invariants_.anyone_believes()) {
+    if (world_.now() > limit) {
+      std::string states;
+      for (const auto& replica : replicas_) {
+        if (replica->alive()) {
+          const election::Status& status = replica->sidecar()->status();
+          states += "; " + replica->sidecar()->name() + ' ' + to_string(status.state) + ' ' +
+                    status.reason;
+        }
+      }
+      invariants_.violated(5, "no leader " + std::to_string(seconds(limit - faults_end_)) +
+                                  " s after the faults ended" + states);
+      return;
+    }
+    world_.run_until(world_.now() + timings_.lease_duration / 20);
+  }
+}
+
+void Simulation::run() {
+  world_.say(described());
+  Random& random = world_.random();
+  const Duration d = timings_.lease_duration;
+  for (const auto& replica : replicas_) {
+    world_.at(random.between(0s, 2s), [&replica] { replica->start_pod(); });
+  }
+  const auto& faults = all_faults();
+  for (const int kind : kinds_) {
+    if (std::string(faults[static_cast<std::size_t>(kind)].name).starts_with("foreign")) {
+      const Duration foreign_d = random.chance(0.5) ? d : std::max<Duration>(2s, d / 3);
+      foreign_ = std::make_unique<ForeignCandidate>(
+          world_, server_, "client-go",
+          ForeignCandidate::Timings{std::chrono::floor<std::chrono::seconds>(foreign_d),
+                                    scaled(d, 0.6), scaled(d, 1 / 7.5)});
+      foreign_->start();
+    }
+  }
+  std::function<void()> others = [&] {
+    server_.other_write();
+    world_.after(world_.random().exponential(1s), others);
+  };
+  others();
+  const Time first_fault = 3 * d + lock_delay_;
+  faults_end_ = first_fault + scaled(d, 2 + 6 * random.unit());
+  world_.at(first_fault, [this] { fault(); });
+  world_.run_until(faults_end_);
+  heal();
+  await_leader();
+  world_.run_until(world_.now() + scaled(d, 1.5));
+  ++counts_.seeds;
+  counts_.events = static_cast<long>(world_.events());
+  counts_.terms = invariants_.terms();
+  counts_.most_terms = counts_.terms;
+  counts_.refusals = invariants_.refusals();
+  counts_.corruptions = invariants_.unfenced_corruptions();
+  for (const Limit limit : invariants_.limits()) {
+    ++counts_.limits[to_string(limit)];
+  }
+}
+
+}  // namespace baton::simulation
