@@ -1,0 +1,70 @@
+// The fault switches: what goes wrong, for whom, for how often or how long. One thread.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace baton::devserver {
+
+enum class FaultKind {
+  none,
+  delay_request,     // seen by the store `delay` later, even if the client has gone
+  delay_answer,      // seen at once, answered `delay` later
+  drop_request,      // never seen, never answered; the connection stays open
+  drop_answer,       // seen, never answered
+  cut,               // never seen; the connection is closed
+  cut_after_commit,  // seen; the connection is closed instead of an answer
+  duplicate,         // seen twice, the second answer is sent; watch events come twice
+  answer,            // never seen; answered with code, body, Retry-After as given
+  truncate,          // seen; the second half of the body is missing
+  alter,             // seen; `patch` (a JSON merge patch) changes every object in the answer
+  stall,             // running watches fall silent, and stay so
+  partition,         // drop_request and stall
+};
+
+struct Fault {
+  int id = 0;
+  FaultKind kind = FaultKind::none;
+  // Whom and what it meets; empty means every.
+  std::string user, resource, name;
+  std::vector<std::string> verbs;
+  int skip = 0;            // lets so many pass first
+  int count = 0;           // then meets so many; 0: all
+  Instant until = kNever;  // and none after this
+  Duration delay{0};
+  int code = 200;
+  std::string retry_after, content_type, body;
+  std::string patch;  // JSON text
+};
+
+struct Met {
+  std::string user, verb, resource, name;
+};
+
+class Faults {
+ public:
+  /// The fields as docs/devserver.md lists them. The error names the field.
+  Result<int> add(const nlohmann::json& wish, Instant now);
+  bool remove(int id);
+  void clear() { faults_.clear(); }
+  nlohmann::json list() const;
+
+  /// The first fault that meets this request, counted as met. Not stall.
+  Fault for_request(const Met& met, Instant now);
+  /// The first stall, partition, alter or duplicate for an event of a running watch. Not counted.
+  Fault for_event(const Met& met, Instant now) const;
+
+ private:
+  std::vector<Fault> faults_;
+  int last_id_ = 0;
+};
+
+/// As the control port and the request log spell it.
+const char* to_string(FaultKind kind);
+
+}  // namespace baton::devserver
