@@ -1,0 +1,79 @@
+#include "support/baton.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/cluster.h"
+
+namespace baton::test {
+
+using nlohmann::json;
+
+namespace {
+
+std::string address(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+
+std::vector<std::string> command(const BatonOptions& options, std::uint16_t local_port,
+                                 std::uint16_t probe_port) {
+  std::vector<std::string> words = {baton_program(),
+                                    "run",
+                                    "--kubeconfig=" + TestCluster::get().kubeconfig(options.user),
+                                    "--namespace=baton-test",
+                                    "--election=" + options.election,
+                                    "--pod-name=" + options.pod,
+                                    "--profile=aggressive",
+                                    "--local-address=" + address(local_port),
+                                    "--probe-address=" + address(probe_port)};
+  words.insert(words.end(), options.flags.begin(), options.flags.end());
+  return words;
+}
+
+}  // namespace
+
+std::string baton_program() { return BATON_PROGRAM_FOLDER "/baton"; }
+
+Baton::Baton(const BatonOptions& options)
+    : options_(options),
+      local_port_(free_port()),
+      probe_port_(free_port()),
+      process_(command(options, local_port_, probe_port_), options.environment,
+               make_folder(options.pod) + "/log"),
+      local_(local_port_),
+      probes_(probe_port_) {}
+
+Answer Baton::post(const std::string& target, const std::string& body) {
+  return local_.request("POST", target, body, kBound);
+}
+
+json Baton::status() { return get("/leader").json(); }
+
+std::string Baton::state() {
+  const json document = status();
+  return document.is_object() ? document.value("state", "") : "";
+}
+
+std::string Baton::reason() {
+  const json document = status();
+  return document.is_object() ? document.value("reason", "") : "";
+}
+
+bool Baton::leads() { return get("/leader").status == 200; }
+
+std::int64_t Baton::token() {
+  const Answer answer = get("/token");
+  return answer.status == 200 ? std::strtoll(answer.body.c_str(), nullptr, 10) : -1;
+}
+
+std::vector<json> Baton::log_lines(const std::string& message) const {
+  std::vector<json> found;
+  std::istringstream lines(log());
+  for (std::string text; std::getline(lines, text);) {
+    json line = json::parse(text, nullptr, false);
+    if (line.is_object() && line.value("msg", "") == message) {
+      found.push_back(std::move(line));
+    }
+  }
+  return found;
+}
+
+}  // namespace baton::test

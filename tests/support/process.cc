@@ -1,0 +1,180 @@
+#include "support/process.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+namespace baton::test {
+namespace {
+
+constexpr int kPauseMs = 5;
+
+// One folder for the test binary, with a folder for each thing in it.
+class Root {
+ public:
+  Root() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "baton-test-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data()) == nullptr ? "." : pattern;
+  }
+  ~Root() {
+    if (testing::UnitTest::GetInstance()->Failed()) {
+      std::fprintf(stderr, "logs kept in %s\n", path_.c_str());
+      return;
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+bool can_bind(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return bound;
+}
+
+// In the child, between fork and exec.
+[[noreturn]] void become(char* const* arguments, char* const* environment, const char* output,
+                         pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) {
+    ::_exit(127);
+  }
+  const int fd = ::open(output, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::dup2(fd, STDOUT_FILENO);
+  ::dup2(fd, STDERR_FILENO);
+  ::close(STDIN_FILENO);
+  ::execve(arguments[0], arguments, environment);
+  ::perror(arguments[0]);
+  ::_exit(127);
+}
+
+std::vector<std::string> changed_environment(const Process::Environment& changes) {
+  std::vector<std::string> lines;
+  for (char** line = environ; *line != nullptr; ++line) {
+    const std::string text = *line;
+    if (!changes.contains(text.substr(0, text.find('=')))) {
+      lines.push_back(text);
+    }
+  }
+  for (const auto& [key, value] : changes) {
+    lines.push_back(key + "=" + value);
+  }
+  return lines;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) {
+    list.push_back(text.data());
+  }
+  list.push_back(nullptr);
+  return list;
+}
+
+}  // namespace
+
+std::int64_t boottime_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+bool wait_until(const std::function<bool()>& condition, std::chrono::nanoseconds bound) {
+  const std::int64_t end = boottime_ns() + bound.count();
+  while (!condition()) {
+    if (boottime_ns() >= end) {
+      return false;
+    }
+    ::poll(nullptr, 0, kPauseMs);
+  }
+  return true;
+}
+
+std::uint16_t free_port() {
+  constexpr std::uint16_t kFirst = 10000;
+  constexpr std::uint16_t kCount = 10000;
+  static std::uint32_t next = std::random_device()();
+  while (true) {
+    const auto port = static_cast<std::uint16_t>(kFirst + next++ % kCount);
+    if (can_bind(port)) {
+      return port;
+    }
+  }
+}
+
+std::string make_folder(const std::string& name) {
+  static const Root root;
+  static int count = 0;
+  const std::string path = root.path() + "/" + std::to_string(++count) + "-" + name;
+  std::filesystem::create_directories(path);
+  return path;
+}
+
+Process::Process(const std::vector<std::string>& arguments, const Environment& environment,
+                 std::string output)
+    : output_(std::move(output)) {
+  std::vector<std::string> words = arguments;
+  std::vector<std::string> variables = changed_environment(environment);
+  const auto argv = pointers(words);
+  const auto envp = pointers(variables);
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    become(argv.data(), envp.data(), output_.c_str(), parent);
+  }
+}
+
+Process::~Process() {
+  if (!ended_) {
+    send(SIGKILL);
+    wait();
+  }
+}
+
+void Process::send(int signal) const {
+  if (!ended_) {
+    ::kill(pid_, signal);
+  }
+}
+
+std::optional<Ended> Process::wait(std::chrono::nanoseconds bound) {
+  wait_until(
+      [this] {
+        int status = 0;
+        if (!ended_ && ::waitpid(pid_, &status, WNOHANG) == pid_) {
+          ended_ = WIFSIGNALED(status) ? Ended{true, WTERMSIG(status)}
+                                       : Ended{false, WEXITSTATUS(status)};
+        }
+        return ended_.has_value();
+      },
+      bound);
+  return ended_;
+}
+
+std::string Process::output() const {
+  std::ostringstream text;
+  text << std::ifstream(output_).rdbuf();
+  return text.str();
+}
+
+}  // namespace baton::test
