@@ -58,7 +58,7 @@ bool Election::Impl::leave_if_done() {
 
 void Election::Impl::exit() {
   has_exited_ = true;
-  out_.actions.push_back(Exit{});
+  out_.actions.emplace_back(Exit{});
 }
 
 // The term: release it, renew it, or let it be.
@@ -166,7 +166,7 @@ void Election::Impl::dial_ahead(Instant expiry) {
   const Instant at = expiry - 2 * times_.request_timeout;
   if (!is_draining && now_ < at) return wake(at);
   dialed_for_ = newest.since;
-  out_.actions.push_back(DialAhead{});
+  out_.actions.emplace_back(DialAhead{});
 }
 
 // Requests.
@@ -177,7 +177,7 @@ void Election::Impl::send_list() {
                      .attempt_id = "",
                      .sent = now_,
                      .highest_revision = memory_.highest_revision};
-  out_.actions.push_back(SendList{last_id_});
+  out_.actions.emplace_back(SendList{last_id_});
 }
 
 Attempt Election::Impl::new_attempt(WriteKind kind, const std::string& term_id, Token token) {
@@ -199,7 +199,7 @@ void Election::Impl::send_write(const Attempt& attempt, LeaseWrite write) {
                      .sent = now_,
                      .highest_revision = memory_.highest_revision};
   list_sent_ = kLongAgo;
-  out_.actions.push_back(SendWrite{last_id_, std::move(write)});
+  out_.actions.emplace_back(SendWrite{last_id_, std::move(write)});
 }
 
 void Election::Impl::send_creation() {
@@ -221,11 +221,11 @@ void Election::Impl::send_acquisition() {
   self_.own_terms.push_back(term_id);
   if (self_.own_terms.size() > kTermsRemembered) self_.own_terms.pop_front();
   const Attempt attempt = new_attempt(WriteKind::acquire, term_id, token);
-  out_.actions.push_back(Notice{.kind = NoticeKind::attempt,
-                                .reason = "acquiring",
-                                .term_id = term_id,
-                                .token = token,
-                                .revision = attempt.base_version});
+  out_.actions.emplace_back(Notice{.kind = NoticeKind::attempt,
+                                   .reason = "acquiring",
+                                   .term_id = term_id,
+                                   .token = token,
+                                   .revision = attempt.base_version});
   send_write(attempt, acquisition(options_, base, attempt));
 }
 
@@ -259,10 +259,12 @@ Duration Election::Impl::backoff(int failures) {
 
 // A holder keeps R15's pace: its three attempts have to fit in V. A first conflict costs no delay
 // (R10); a second in a row may be the server's own trouble and must not become a hot loop.
-void Election::Impl::pause(const Failure& failure, int failures) {
+void Election::Impl::pause(const Failure& failure, int failures, bool is_creation) {
   const bool holds = term_ && !term_->has_lapsed(now_);
   Duration delay = holds ? jitter() : backoff(failures);
-  if (failure.kind == FailureKind::conflict && failures == 1) delay = Duration::zero();
+  const bool is_race = failure.kind == FailureKind::conflict ||
+                       (is_creation && failure.kind == FailureKind::refused);  // 422: it exists
+  if (is_race && failures == 1) delay = Duration::zero();
   if (failure.retry_after) {
     const Duration most =
         holds ? term_->deadline - times_.request_timeout - now_ : Duration(std::chrono::minutes(1));

@@ -97,7 +97,7 @@ class Election::Impl {
   // Pace.
   Duration jitter();
   Duration backoff(int failures);
-  void pause(const Failure& failure, int failures);
+  void pause(const Failure& failure, int failures, bool is_creation);
 
   // Report.
   void report();
@@ -130,6 +130,7 @@ class Election::Impl {
   int write_failures_ = 0;         // in a row
   std::string list_refusal_;       // the API server refuses reading; "" if it does not
   std::string write_refusal_;      // the same for writing
+  std::string creation_refusal_;   // the same for creating it
   std::string last_failure_;       // of any request since the last answer
   Duration write_delta_;           // R17's delta
 

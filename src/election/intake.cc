@@ -70,7 +70,7 @@ void Election::Impl::on(const Listed& event) {
     is_watching_ = true;
     has_watch_delivered_ = false;
     watch_heard_ = now_;
-    out_.actions.push_back(StartWatch{++watch_id_, event.revision});
+    out_.actions.emplace_back(StartWatch{++watch_id_, event.revision});
   }
 }
 
@@ -82,7 +82,7 @@ void Election::Impl::on(const ListFailed& event) {
   last_failure_ = event.failure.what;
   if (term_ && must_read_) term_->failed_because = event.failure.what;
   notice(NoticeKind::list_failed, event.failure.what, now_ - pending->sent);
-  pause(event.failure, ++list_failures_);
+  pause(event.failure, ++list_failures_, false);
 }
 
 void Election::Impl::on(const Written& event) {
@@ -90,6 +90,7 @@ void Election::Impl::on(const Written& event) {
   if (!pending) return;
   fresh_at_ = now_;
   write_refusal_.clear();
+  creation_refusal_.clear();
   last_failure_.clear();
   if (event.lease.version) {
     see({.lease = event.lease,
@@ -125,14 +126,17 @@ void Election::Impl::write_failed(const Pending& pending, const Failure& failure
   must_read_ = true;
   last_failure_ = failure.what;
   if (term_ && !term_->has_lapsed(now_)) term_->failed_because = failure.what;
-  const bool creates = pending.write == WriteKind::create;
-  if (failure.kind == FailureKind::refused || (creates && failure.kind == FailureKind::not_found)) {
-    write_refusal_ = creates ? "Lease missing, and creating it was refused (" + failure.what +
-                                   "): create it, or allow `create` on its name"
-                             : "writing the Lease was refused: " + failure.what;
+  ++write_failures_;
+  const bool is_refused = failure.kind == FailureKind::refused;
+  if (pending.write != WriteKind::create) {
+    if (is_refused) write_refusal_ = "writing the Lease is refused: " + failure.what;
+  } else if ((is_refused || failure.kind == FailureKind::not_found) && write_failures_ > 1) {
+    // The first refusal may only mean that another candidate was quicker (422).
+    creation_refusal_ = "Lease missing, and creating it is refused (" + failure.what +
+                        "): create it, or allow `create` on its name";
   }
   notice(NoticeKind::write_unsettled, failure.what, now_ - pending.sent);
-  pause(failure, ++write_failures_);
+  pause(failure, write_failures_, pending.write == WriteKind::create);
 }
 
 // The watch.
@@ -178,7 +182,7 @@ void Election::Impl::drop_watch() {
   if (!is_watching_) return;
   is_watching_ = false;
   watch_retry_at_ = now_;
-  out_.actions.push_back(StopWatch{watch_id_});
+  out_.actions.emplace_back(StopWatch{watch_id_});
 }
 
 // What the application and the operator say.

@@ -76,8 +76,10 @@ State Election::Impl::describe_candidate(std::string& reason) const {
              "; if nobody holds it, delete the Lease";
     return State::blocked;
   }
-  reason = write_refusal_.empty() ? last_failure_ : write_refusal_;
-  return write_refusal_.empty() ? State::acquiring : State::blocked;
+  reason = creation_refusal_.empty() ? write_refusal_ : creation_refusal_;
+  if (!reason.empty()) return State::blocked;
+  reason = last_failure_;
+  return State::acquiring;
 }
 
 Leader Election::Impl::describe_leader() const {
@@ -115,12 +117,12 @@ void Election::Impl::wake_for_timers() {
 }
 
 void Election::Impl::notice(NoticeKind kind, std::string reason, Duration took) {
-  out_.actions.push_back(Notice{.kind = kind,
-                                .reason = std::move(reason),
-                                .term_id = term_ ? term_->id : "",
-                                .token = term_ ? term_->token : 0,
-                                .revision = memory_.newest ? memory_.newest->version : 0,
-                                .took = took});
+  out_.actions.emplace_back(Notice{.kind = kind,
+                                   .reason = std::move(reason),
+                                   .term_id = term_ ? term_->id : "",
+                                   .token = term_ ? term_->token : 0,
+                                   .revision = memory_.newest ? memory_.newest->version : 0,
+                                   .took = took});
 }
 
 }  // namespace baton::election

@@ -11,6 +11,7 @@ void Election::Impl::see(const Sighting& sighting) {
   const Taken taken = take_in(memory_, sighting, now_, times_.lease_duration);
   if (!taken.alarm.empty()) history_went_back(taken.alarm);
   const Lease* lease = memory_.lease();
+  if (lease != nullptr) creation_refusal_.clear();
   if (taken.intake == Intake::changed) {
     notice(NoticeKind::observed, lease == nullptr        ? "the Lease is missing"
                                  : lease->holder.empty() ? "unheld"

@@ -57,7 +57,7 @@ struct Term {
   bool is_draining = false;
   bool is_announced = false;  // draining by announcement only: proof (e) releases nothing
   std::string drain_reason = {};
-  std::optional<Proof> proof = {};       // that the work of this term has ended
+  std::optional<Proof> proof = {};  // that the work of this term has ended
   std::string failed_because = {};  // the last renewal attempt failed; "" if it did not
 
   bool believes(Instant now) const { return !is_draining && now < deadline; }
