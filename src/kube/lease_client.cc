@@ -233,7 +233,8 @@ class LeaseWatch::Impl {
     if (!tls) return api_.failure("watch", no_connection(tls.error()));
     {
       const std::lock_guard lock(mutex_);
-      if (std::exchange(canceled_, false)) return canceled();
+      if (id <= canceled_up_to_) return canceled();
+      running_ = id;
       connection_ = api_.connection(*tls);
     }
     Failure failure = stream(id, from, timeout_s, sink);
@@ -244,11 +245,13 @@ class LeaseWatch::Impl {
 
   void cancel() {
     const std::lock_guard lock(mutex_);
-    if (connection_) {
-      connection_->cancel();
-    } else {
-      canceled_ = true;
-    }
+    if (connection_) connection_->cancel();
+  }
+
+  void cancel(election::WatchId up_to) {
+    const std::lock_guard lock(mutex_);
+    canceled_up_to_ = std::max(canceled_up_to_, up_to);
+    if (connection_ && running_ <= up_to) connection_->cancel();
   }
 
  private:
@@ -285,7 +288,8 @@ class LeaseWatch::Impl {
   std::mutex mutex_;
   // Protected by mutex_; connection_ lives while run() does and is used by its thread without lock.
   std::unique_ptr<http::Connection> connection_;
-  bool canceled_ = false;
+  election::WatchId running_ = 0;
+  election::WatchId canceled_up_to_ = 0;  // ids begin at 1
 };
 
 LeaseWatch::LeaseWatch(std::shared_ptr<Credentials> credentials, LeaseTarget target)
@@ -296,5 +300,6 @@ election::WatchEnded LeaseWatch::run(election::WatchId id, election::Revision fr
   return {id, impl_->run(id, from, timeout_s, sink)};
 }
 void LeaseWatch::cancel() { impl_->cancel(); }
+void LeaseWatch::cancel(election::WatchId up_to) { impl_->cancel(up_to); }
 
 }  // namespace baton::kube

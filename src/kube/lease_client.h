@@ -31,9 +31,10 @@ class LeaseClient {
   WriteAnswer write(election::RequestId id, const election::LeaseWrite& write);
   /// Connects now if there is no open connection.
   void dial_ahead();
-  /// The running call returns at once as unknown. Any thread.
+  /// The call under way, if there is one, returns at once as unknown. Any thread.
   void cancel();
-  /// Seconds by which the server's Date differs from our wall clock in the last answer, for people.
+  /// Seconds by which the server's Date is ahead of our wall clock in the last answer, for people.
+  /// Any thread.
   std::optional<std::int64_t> server_date_s() const;
 
  private:
@@ -49,8 +50,10 @@ class LeaseWatch {
   /// calling thread. Returns why it ended. timeoutSeconds of 60 to 300 s is drawn by the caller.
   election::WatchEnded run(election::WatchId id, election::Revision from, int timeout_s,
                            const std::function<void(election::Watched)>& sink);
-  /// Ends a running run(), or the next one if none runs. Any thread.
+  /// Ends the run() under way, if there is one. Any thread.
   void cancel();
+  /// Ends every run() whose id is `up_to` or less, also one that has yet to begin. Any thread.
+  void cancel(election::WatchId up_to);
 
  private:
   class Impl;

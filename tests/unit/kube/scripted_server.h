@@ -1,0 +1,69 @@
+// A TLS server on 127.0.0.1 that answers request after request with the bytes it was given, well
+// formed or not. One connection at a time.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kube/cluster.h"
+#include "support/certificates.h"
+
+namespace baton::kube {
+
+/// What follows a request. No bytes and no close: silence.
+struct Answer {
+  std::string bytes;
+  bool closes = false;
+};
+Answer answer(int status, const std::string& body, const std::string& headers = "");
+/// A watch: 200 and these lines, one chunk each, then silence.
+Answer stream(const std::vector<std::string>& lines);
+/// The same, then the end of the body.
+Answer ended_stream(const std::vector<std::string>& lines);
+
+struct SeenRequest {
+  std::string line;  // "GET /path HTTP/1.1"
+  std::string head;  // with the line
+  std::string body;
+};
+
+class ScriptedServer {
+ public:
+  /// `name` is the certificate's only one.
+  explicit ScriptedServer(const std::string& name = "IP:127.0.0.1");
+  ~ScriptedServer();
+
+  void then(Answer next);
+  Cluster cluster() const;  // with the token "secret"
+  std::vector<SeenRequest> requests() const;
+  int connections() const;  // with a completed handshake
+  void wait_for_request(std::size_t number) const;
+
+ private:
+  void run();
+  void serve(SSL* ssl);
+  bool read_request(SSL* ssl, std::string& buffered);
+
+  const test::CertificateAuthority authority_;
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_{nullptr, SSL_CTX_free};
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable seen_;
+  // Protected by mutex_.
+  std::deque<Answer> script_;
+  std::vector<SeenRequest> requests_;
+  int connections_ = 0;
+  int current_ = -1;
+  bool is_stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace baton::kube
