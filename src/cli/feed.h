@@ -1,0 +1,63 @@
+// The sidecar's word for `baton exec`, on a thread of its own so that no answer that hangs can keep
+// the child alive: a holding connection for changes, and a question now and then for the deadline,
+// which moves with each renewal without being a change.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "cli/document.h"
+#include "cli/local_client.h"
+
+namespace baton::cli {
+
+class Feed {
+ public:
+  struct News {
+    Document document;
+    bool is_held = false;  // a holding connection was open: the sidecar waits for its end
+  };
+
+  /// `wake` is called on the feed's thread when there are news; must not block.
+  Feed(LocalClient client, std::string holder, std::function<void()> wake);
+  ~Feed();
+
+  /// The latest answer that was not taken yet.
+  std::optional<News> take();
+
+  /// Closes the holding connection, which tells the sidecar that the work has ended, and opens the
+  /// next one. Answers read before are dropped.
+  void renew_hold();
+
+ private:
+  void loop();
+  void open_stream();
+  void read_stream(Instant until);
+  void ask();
+  void publish(const std::string& json);
+  std::shared_ptr<http::Connection> stream();
+
+  LocalClient client_;
+  const std::string holder_;
+  const std::function<void()> wake_;
+  // The feed's thread only.
+  EventLines events_;
+  Duration interval_{std::chrono::seconds(1)};
+
+  std::mutex mutex_;
+  // The fields below are protected by mutex_.
+  std::condition_variable changed_;
+  std::shared_ptr<http::Connection> stream_;
+  std::optional<News> news_;
+  bool must_reopen_ = false;
+  bool is_stopping_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace baton::cli

@@ -1,0 +1,108 @@
+#include "cli/findings.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/text.h"
+
+namespace baton::cli {
+namespace {
+
+using election::Duration;
+
+constexpr std::int64_t kClockNoise_s = 2;  // Date has whole seconds, and the answer took a while
+
+std::string rounded(Duration duration) {
+  return format_duration(duration < std::chrono::milliseconds(10)
+                             ? std::chrono::round<std::chrono::microseconds>(duration)
+                             : std::chrono::round<std::chrono::milliseconds>(duration));
+}
+
+}  // namespace
+
+void Findings::ok(const std::string& what) { out_ << "ok   " << what << std::endl; }
+
+void Findings::note(const std::string& what) { out_ << "note " << what << std::endl; }
+
+void Findings::fail(const std::string& what, const std::string& why) {
+  all_well_ = false;
+  out_ << "FAIL " << what << ": " << why << std::endl;
+}
+
+const std::vector<Right>& rights() {
+  constexpr std::string_view kLeases = "coordination.k8s.io";
+  static const std::vector<Right> all = {
+      {"list", kLeases, "leases", false, "the Lease cannot be read"},
+      {"watch", kLeases, "leases", false, "a release is noticed late"},
+      {"update", kLeases, "leases", false, "the Lease cannot be acquired or renewed"},
+      {"create", kLeases, "leases", false, "a missing Lease blocks the election"},
+      {"get", "", "pods", true,
+       "after SIGTERM a native sidecar cannot see that its Pod ends, and releases later"},
+      {"create", "", "events", true, "no Events on the Lease"},
+  };
+  return all;
+}
+
+void judge_latency(std::vector<Duration> latencies, const election::Timings& timings,
+                   Findings& findings) {
+  if (latencies.empty()) return;
+  std::sort(latencies.begin(), latencies.end());
+  const Duration median = latencies[latencies.size() / 2];
+  const Duration slowest = latencies.back();
+  const Duration limit = timings.request_timeout;
+  const std::string measured = "latency of " + std::to_string(latencies.size()) +
+                               " LISTs: median " + rounded(median) + ", max " + rounded(slowest) +
+                               ", request-timeout " + format_duration(limit);
+  if (slowest >= limit) {
+    findings.fail(measured,
+                  "a request must end within the request-timeout; use a slower profile, or raise "
+                  "request-timeout, renew-deadline and lease-duration together");
+  } else if (median > limit / 2) {
+    findings.fail(measured,
+                  "under load they will not end in time: half of the request-timeout is used up "
+                  "already; use a slower profile, or raise request-timeout, renew-deadline and "
+                  "lease-duration together");
+  } else {
+    findings.ok(measured);
+  }
+}
+
+void judge_clock(std::int64_t server_s, std::int64_t ours_s, Findings& findings) {
+  const std::int64_t ahead_s = ours_s - server_s;
+  if (std::abs(ahead_s) <= kClockNoise_s) return findings.ok("clock agrees with the API server's");
+  findings.note("clock is " + std::to_string(std::abs(ahead_s)) + "s " +
+                (ahead_s > 0 ? "ahead of" : "behind") +
+                " the API server's: no election depends on it, but certificates, tokens and the "
+                "times shown do; check time synchronisation");
+}
+
+void describe_lease(const std::optional<election::Lease>& lease, Findings& findings) {
+  namespace annotation = election::annotation;
+  if (!lease) {
+    findings.ok("Lease is readable: it does not exist yet and will be created");
+    return;
+  }
+  if (!lease->version) {
+    findings.fail("Lease",
+                  "its resourceVersion is no positive integer, so that no fencing token "
+                  "can be drawn; use an API server over etcd");
+    return;
+  }
+  if (!lease->strategy.empty() || !lease->preferred_holder.empty()) {
+    findings.fail("Lease", "belongs to coordinated election (spec.strategy " +
+                               printable(lease->strategy) +
+                               "), which baton does not contest; choose another name");
+    return;
+  }
+  if (lease->being_deleted) {
+    findings.fail("Lease", "is being deleted; remove its finalizers or wait");
+    return;
+  }
+  if (lease->holder.empty()) return findings.ok("Lease is readable: nobody holds it");
+  const bool is_ours = lease->annotated(annotation::kHolder) == lease->holder;
+  findings.ok("Lease is readable: held by " + printable(lease->holder, 300) +
+              (is_ours ? ", fencing token " + printable(lease->annotated(annotation::kFencingToken))
+                       : ", a foreign elector: its fencing token is unknown"));
+}
+
+}  // namespace baton::cli

@@ -1,0 +1,49 @@
+// The lines of `baton check`, and the judgements behind them. Pure, apart from the stream.
+#pragma once
+
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "election/lease.h"
+#include "election/options.h"
+
+namespace baton::cli {
+
+class Findings {
+ public:
+  explicit Findings(std::ostream& out) : out_(out) {}
+  void ok(const std::string& what);
+  void note(const std::string& what);
+  /// `why` is the reason and the mend.
+  void fail(const std::string& what, const std::string& why);
+  bool all_well() const { return all_well_; }
+
+ private:
+  std::ostream& out_;
+  bool all_well_ = true;
+};
+
+/// One right that the sidecar asks for, on the Lease itself unless optional.
+struct Right {
+  std::string_view verb, group, resource;
+  bool is_optional;
+  std::string_view purpose;  // what does not work without it
+};
+const std::vector<Right>& rights();
+
+/// The latencies of some LISTs against the request timeout: the slowest must fit in it, half of
+/// them in half of it, because the same server under load has to fit too.
+void judge_latency(std::vector<election::Duration> latencies, const election::Timings& timings,
+                   Findings& findings);
+
+/// Our wall clock against the server's. It never decides an election; certificates, tokens and
+/// readers of the Lease's times go by it.
+void judge_clock(std::int64_t server_s, std::int64_t ours_s, Findings& findings);
+
+/// Who holds the Lease, and whether baton can contend for it at all.
+void describe_lease(const std::optional<election::Lease>& lease, Findings& findings);
+
+}  // namespace baton::cli
