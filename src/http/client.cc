@@ -13,7 +13,7 @@
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
 
-#include "http/parser.h"
+#include "http/answer.h"
 #include "http/sockets.h"
 #include "http/tls.h"
 #include "http/wire.h"
@@ -25,13 +25,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using Protocol = asio::generic::stream_protocol;
 using Socket = Protocol::socket;
-
-/// Why a step failed; kind `ok`: it did not.
-struct Failure {
-  IoKind kind = IoKind::ok;
-  std::string what;
-  explicit operator bool() const { return kind != IoKind::ok; }
-};
 
 class ConnectionImpl final : public Connection {
  public:
@@ -57,7 +50,6 @@ class ConnectionImpl final : public Connection {
   Failure start_tls(Instant deadline);
   Failure send(const std::string& bytes, Instant deadline);
   Failure receive(Instant deadline);
-  Failure parse_input();
   Reply run_request(const Request& request, Instant deadline, bool stream);
   Failure request_and_read(const Request& request, Instant deadline, bool stream, Reply& reply);
   void start_read();
@@ -71,7 +63,6 @@ class ConnectionImpl final : public Connection {
   const std::string name_;  // for errors
   const std::string authority_;
   const std::shared_ptr<ClientContext> context_;
-  const ClientLimits limits_;
 
   // Shared with a resolver thread that may outlive this connection.
   const std::shared_ptr<asio::io_context> io_ = std::make_shared<asio::io_context>(1);
@@ -97,15 +88,17 @@ class ConnectionImpl final : public Connection {
   error_code read_error_;
   std::size_t read_size_ = 0;
 
-  std::string in_;
-  std::unique_ptr<MessageParser> parser_;
-  Parsed parsed_ = Parsed::more;
+  Answer answer_;
   bool is_streaming_ = false;
-  std::size_t searched_ = 0;  // bytes of the streamed body known to hold no newline
 };
 
 std::shared_ptr<ClientContext> implementation(std::shared_ptr<TlsContext> context) {
   return std::static_pointer_cast<ClientContext>(std::move(context));
+}
+
+std::string text_of(const error_code& error) {
+  const bool is_end = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
+  return is_end ? "closed by the peer" : error.message();
 }
 
 std::string name_of(const Endpoint& endpoint) {
@@ -126,7 +119,7 @@ ConnectionImpl::ConnectionImpl(Endpoint endpoint, std::shared_ptr<TlsContext> tl
       name_(name_of(endpoint_)),
       authority_(authority_of(endpoint_)),
       context_(implementation(std::move(tls))),
-      limits_(limits) {
+      answer_(name_, limits) {
   if (!context_) return;
   SSL_CTX_up_ref(context_->native());
   ssl_context_.emplace(context_->native());
@@ -171,8 +164,6 @@ void ConnectionImpl::close() {
   tls_.reset();
   socket_.reset();
   connected_ = is_streaming_ = has_read_ = false;
-  in_.clear();
-  parser_.reset();
 }
 
 std::string ConnectionImpl::connect(Instant deadline) { return establish(deadline).what; }
@@ -271,10 +262,8 @@ Failure ConnectionImpl::start_tls(Instant deadline) {
   if (Failure failure = stopped(ran, doing, IoKind::not_sent)) return failure;
   is_resumed_ = SSL_session_reused(ssl) == 1;
   if (!error) return {};
-  const bool is_closed = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
   bool is_refused = false;
-  const std::string why = context_->explain(
-      ssl, is_closed ? "closed by the peer, which may not speak TLS" : error.message(), is_refused);
+  const std::string why = context_->explain(ssl, text_of(error), is_refused);
   return {is_refused ? IoKind::refused : IoKind::not_sent, doing + ": " + why};
 }
 
@@ -296,7 +285,7 @@ bool ConnectionImpl::is_stale() {
   start_read();
   io_->restart();
   io_->poll();
-  return has_read_ || !in_.empty();
+  return has_read_;
 }
 
 Failure ConnectionImpl::send(const std::string& bytes, Instant deadline) {
@@ -322,35 +311,9 @@ Failure ConnectionImpl::receive(Instant deadline) {
   start_read();
   if (Failure failure = stopped(run(has_read_, deadline), doing, IoKind::unknown)) return failure;
   has_read_ = false;
-  in_.append(space_.data(), read_size_);
-  if (!read_error_) return parse_input();
-  parsed_ = read_error_ == asio::error::eof ? parser_->feed_end() : Parsed::malformed;
-  if (parsed_ == Parsed::done) return {};
-  return {IoKind::unknown,
-          doing + ": " +
-              (read_error_ == asio::error::eof ? "closed by the peer before the end of its answer"
-                                               : read_error_.message())};
-}
-
-Failure ConnectionImpl::parse_input() {
-  std::size_t used = 0;
-  parsed_ = parser_->feed(in_, used);
-  in_.erase(0, used);
-  const std::string answer = "answer of " + name_ + ": ";
-  switch (parsed_) {
-    case Parsed::more:
-    case Parsed::done:
-      return {};
-    case Parsed::head_too_large:
-      return {IoKind::refused, answer + "the header is larger than the limit of " +
-                                   std::to_string(limits_.header_bytes) + " bytes"};
-    case Parsed::body_too_large:
-      return {IoKind::refused, answer + "the body is larger than the limit of " +
-                                   std::to_string(limits_.body_bytes) + " bytes"};
-    case Parsed::malformed:
-      break;
-  }
-  return {IoKind::refused, answer + "not well-formed HTTP/1.1"};
+  if (!read_error_) return answer_.feed({space_.data(), read_size_});
+  if (read_error_ == asio::error::eof) return answer_.feed_end();
+  return {IoKind::unknown, doing + ": " + text_of(read_error_)};
 }
 
 Reply ConnectionImpl::exchange(const Request& request, Instant deadline) {
@@ -371,12 +334,11 @@ Reply ConnectionImpl::run_request(const Request& request, Instant deadline, bool
     close();
     return reply;
   }
-  reply.response = {parser_->status, parser_->headers, ""};
-  is_streaming_ = stream && parser_->status == 200;
-  searched_ = 0;
+  is_streaming_ = stream && answer_.status() == 200;
+  reply.response = answer_.take_head();
   if (is_streaming_) return reply;
-  reply.response.body = std::move(parser_->body);
-  if (!parser_->keeps_alive()) close();
+  reply.response.body = answer_.take_body();
+  if (!answer_.keeps_alive()) close();
   return reply;
 }
 
@@ -391,53 +353,37 @@ Failure ConnectionImpl::request_and_read(const Request& request, Instant deadlin
   reply.reused_connection = std::exchange(was_used_, true);
   reply.resumed_tls = is_resumed_;
   if (Failure failure = send(bytes.value(), deadline)) return failure;
-  do {
-    parser_ = MessageParser::of_response({limits_.header_bytes, limits_.body_bytes},
-                                         request.method == "HEAD");
-    if (Failure failure = parse_input()) return failure;
-    while (parsed_ != Parsed::done &&
-           !(stream && parser_->is_head_done() && parser_->status == 200)) {
-      if (Failure failure = receive(deadline)) return failure;
+  answer_.expect(request.method == "HEAD");
+  while (!answer_.is_done() && !(stream && answer_.is_head_done() && answer_.status() == 200)) {
+    // Looked at here too, for a peer that always has more to say.
+    if (boot_now() >= deadline) {
+      return stopped(Ran::deadline, "read from " + name_, IoKind::unknown);
     }
-  } while (parser_->status < 200 && parser_->status != 101);
+    if (Failure failure = receive(deadline)) return failure;
+  }
   return {};
 }
 
 std::optional<std::string> ConnectionImpl::next_line(Instant deadline, std::string& error) {
   error.clear();
-  while (is_streaming_) {
-    std::string& body = parser_->body;
-    const auto newline = body.find('\n', searched_);
-    searched_ = std::min(newline, body.size());
-    if (searched_ > limits_.line_bytes) {
-      error = "answer of " + name_ + ": a line is longer than the limit of " +
-              std::to_string(limits_.line_bytes) + " bytes";
-      break;
-    }
-    if (newline != std::string::npos) {
-      std::string line = body.substr(0, newline);
-      body.erase(0, newline + 1);
-      searched_ = 0;
-      return line;
-    }
-    if (parsed_ == Parsed::done) {
+  Failure failure;
+  while (is_streaming_ && !failure) {
+    if (auto line = answer_.take_line(failure)) return line;
+    if (!failure && answer_.is_done()) {
       is_streaming_ = false;
-      std::string last = std::move(body);
-      if (!parser_->keeps_alive()) close();
+      std::string last = answer_.take_body();
+      if (!answer_.keeps_alive()) close();
       if (last.empty()) return {};
       return last;
     }
-    const Failure failure = receive(deadline);
-    if (failure && is_reading_ && failure.kind != IoKind::canceled) {  // the read goes on
-      error = "deadline";
+    if (!failure) failure = receive(deadline);
+    if (failure && is_reading_ && failure.kind != IoKind::canceled) {
+      error = "deadline";  // the read goes on
       return {};
     }
-    if (failure) {
-      error = failure.what;
-      break;
-    }
   }
-  if (!error.empty()) close();
+  if (failure) close();
+  error = failure.what;
   return {};
 }
 

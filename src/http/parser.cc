@@ -39,6 +39,7 @@ class Parser final : public MessageParser, private beast::http::basic_parser<is_
     return is_bare ? Parsed::malformed : Parsed::more;
   }
   Parsed feed_end() override {
+    if (!Base::got_some()) return Parsed::malformed;
     error_code error;
     Base::put_eof(error);
     const Parsed parsed = judge(error);

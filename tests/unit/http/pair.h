@@ -13,6 +13,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -76,14 +78,59 @@ inline Request get(std::string target) {
   return {.method = "GET", .target = std::move(target), .headers = {}, .body = ""};
 }
 
+/// Listens on 127.0.0.1 and runs `script` with the first connection, which is then closed.
+class RawServer {
+ public:
+  explicit RawServer(std::function<void(int descriptor)> script) {
+    const auto bound = bind_and_listen("127.0.0.1:0");
+    EXPECT_TRUE(bound.ok());
+    listener_ = bound->descriptor;
+    address_ = bound->address;
+    thread_ = std::thread([this, script = std::move(script)] {
+      pollfd waiting{listener_, POLLIN, 0};
+      poll(&waiting, 1, -1);
+      const int descriptor = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      script(descriptor);
+      ::close(descriptor);
+    });
+  }
+  RawServer(const RawServer&) = delete;
+  RawServer& operator=(const RawServer&) = delete;
+  ~RawServer() {
+    thread_.join();
+    ::close(listener_);
+  }
+  Endpoint endpoint() const { return endpoint_of(address_); }
+
+ private:
+  int listener_ = -1;
+  std::string address_;
+  std::thread thread_;
+};
+
+/// Reads up to the blank line that ends a request without a body.
+inline void read_request(int descriptor) {
+  std::string text;
+  char byte = 0;
+  while (!text.ends_with("\r\n\r\n") && recv(descriptor, &byte, 1, 0) == 1) text += byte;
+}
+
+/// False once the client has closed.
+inline bool say(int descriptor, std::string_view text) {
+  return ::send(descriptor, text.data(), text.size(), MSG_NOSIGNAL) ==
+         static_cast<ssize_t>(text.size());
+}
+
 /// A plain socket that says whatever a test likes.
 class RawPeer {
  public:
   explicit RawPeer(const Server& server) : RawPeer(endpoint_of(server.address())) {}
-  explicit RawPeer(const Endpoint& endpoint) {
+  explicit RawPeer(
+      const Endpoint& endpoint, const std::function<void()>& before_connect = [] {}) {
     SocketAddress address;
     EXPECT_TRUE(literal_address(endpoint.host, endpoint.port, address));
     descriptor_ = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    before_connect();
     EXPECT_EQ(0,
               connect(descriptor_, reinterpret_cast<sockaddr*>(&address.storage), address.length));
   }
