@@ -257,19 +257,18 @@ Duration Election::Impl::backoff(int failures) {
   return std::min(delay, most);
 }
 
-// A holder keeps R15's pace: its three attempts have to fit in V. A first conflict costs no delay
-// (R10); a second in a row may be the server's own trouble and must not become a hot loop.
+// A holder keeps R15's pace, its three attempts have to fit in V, and so does a release, which is
+// of no use later. A first conflict costs no delay (R10); a second in a row may be the server's own
+// trouble and must not become a hot loop.
 void Election::Impl::pause(const Failure& failure, int failures, bool is_creation) {
-  const bool holds = term_ && !term_->has_lapsed(now_);
-  Duration delay = holds ? jitter() : backoff(failures);
+  Duration delay = term_ ? jitter() : backoff(failures);
   const bool is_race = failure.kind == FailureKind::conflict ||
                        (is_creation && failure.kind == FailureKind::refused);  // 422: it exists
   if (is_race && failures == 1) delay = Duration::zero();
-  if (failure.retry_after) {
-    const Duration most =
-        holds ? term_->deadline - times_.request_timeout - now_ : Duration(std::chrono::minutes(1));
-    delay = std::max(delay, std::min<Duration>(*failure.retry_after, most));
-  }
+  Duration most = std::chrono::minutes(1);
+  if (term_ && term_->has_lapsed(now_)) most = Duration::zero();
+  if (term_ && !term_->has_lapsed(now_)) most = term_->deadline - times_.request_timeout - now_;
+  if (failure.retry_after) delay = std::max(delay, std::min<Duration>(*failure.retry_after, most));
   not_before_ = now_ + delay;
 }
 
