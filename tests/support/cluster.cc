@@ -71,8 +71,8 @@ std::uint16_t TestCluster::control_port() const {
 }
 
 std::string TestCluster::new_election() {
-  if (elections_ >= 50) {
-    give_up("the roles of the test users name only e0 to e49; split the test binary");
+  if (elections_ >= 40) {
+    give_up("new_election() has no name left; split the test binary");
   }
   return "e" + std::to_string(elections_++);
 }
