@@ -16,8 +16,12 @@ using nlohmann::json;
 constexpr std::size_t kSnapshots = 200;
 const devserver::Scope kScope{kLeaseKey.resource, kLeaseKey.name_space, kLeaseKey.name};
 
-bool same_record(const election::Lease& a, const election::Lease& b) {
-  return a.uid == b.uid && a.spec == b.spec && a.annotations == b.annotations;
+std::string fingerprint(const election::Lease& lease) {
+  std::string text = lease.uid + lease.spec;
+  for (const auto& [key, value] : lease.annotations) {
+    text += '\n' + key + '=' + value;
+  }
+  return text;
 }
 
 election::Failure refusal(devserver::Outcome outcome) {
@@ -87,15 +91,11 @@ devserver::Subscription ApiServer::watch(election::Revision from, devserver::Wat
 }
 
 void ApiServer::committed(const std::string& who) {
-  const LeaseView before = std::exchange(current_, lease_json_.decode(get()));
+  current_ = lease_json_.decode(get());
   if (current_ != nullptr) {
-    if (before == nullptr || !same_record(*before, *current_)) {
-      current_since_ = world_.now();
-    }
-    // A restored version is as old as it was.
-    current_since_ =
-        since_.emplace(std::pair{current_->uid, current_->version.value_or(0)}, current_since_)
-            .first->second;
+    // A record that comes back byte for byte is as old as it was: its holder renewed nothing since.
+    since_[{current_->uid, current_->version.value_or(0)}] =
+        first_seen_.emplace(fingerprint(*current_), world_.now()).first->second;
     if (current_->duration_s.value_or(0) <= 3600) {  // longer ones are not waited for
       longest_duration_s_ = std::max(longest_duration_s_, current_->duration_s.value_or(0));
     }
@@ -104,6 +104,7 @@ void ApiServer::committed(const std::string& who) {
     world_.say("    server: revision ", store_.revision(), " by ", who, ": ",
                current_ == nullptr ? "no Lease" : described(*current_));
   }
+  invariants_.record_became(current_.get(), store_.revision());
   snapshots_.emplace_back(world_.now(), store_.snapshot());
   if (snapshots_.size() > kSnapshots) {
     snapshots_.pop_front();
@@ -120,7 +121,6 @@ devserver::Stored ApiServer::put(json body, const std::string& who) {
   const devserver::Stored stored = store_.put(kLeaseKey, std::move(body));
   if (stored.object != nullptr) {
     committed(who);
-    invariants_.record_became(current_.get(), store_.revision());
   }
   return stored;
 }
@@ -133,7 +133,6 @@ bool ApiServer::edit(const std::string& who, const std::function<void(LeaseParts
   change(parts(body));
   store_.overwrite(kLeaseKey, std::move(body));
   committed("hand: " + who);
-  invariants_.record_became(current_.get(), store_.revision());
   return true;
 }
 
@@ -143,7 +142,6 @@ bool ApiServer::remove(const std::string& who) {
   }
   store_.remove(kLeaseKey);
   committed("hand: " + who);
-  invariants_.record_became(nullptr, store_.revision());
   return true;
 }
 
@@ -158,7 +156,6 @@ bool ApiServer::create(const std::string& holder, std::int64_t duration_s, bool 
   }
   store_.create(kLeaseKey, std::move(body));
   committed("hand: create");
-  invariants_.record_became(current_.get(), store_.revision());
   return true;
 }
 
@@ -192,9 +189,9 @@ bool ApiServer::restore(Duration age, election::Revision bump, Duration downtime
   snapshots_.erase(newer, snapshots_.end());
   ++epoch_;
   go_down_until(world_.now() + downtime);
-  store_.restore(snapshot, bump);
+  const election::Revision lost = bump > 0 ? store_.revision() - snapshot.revision : 0;
+  store_.restore(snapshot, lost + bump);
   committed("restore");
-  invariants_.record_became(current_.get(), store_.revision());
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <unordered_map>
 
 #include "devserver/store.h"
 #include "election/event.h"
@@ -62,7 +63,8 @@ class ApiServer {
 
   void go_down_until(Time until);
   bool compact();
-  /// To the state of `age` ago, with the API server down for `downtime`.
+  /// To the state of `age` ago, with the API server down for `downtime`. A bump is more than the
+  /// revisions lost.
   bool restore(Duration age, election::Revision bump, Duration downtime);
   /// Writes of the Lease until then lose these annotations.
   void strip(std::vector<std::string> annotations, Time until);
@@ -83,8 +85,8 @@ class ApiServer {
   devserver::Store store_;
   LeaseJson lease_json_;
   LeaseView current_;
-  Time current_since_{0};
-  std::map<std::pair<std::string, election::Revision>, Time> since_;
+  std::map<std::pair<std::string, election::Revision>, Time> since_;  // by uid and version
+  std::unordered_map<std::string, Time> first_seen_;  // by uid, spec and baton's annotations
   std::deque<std::pair<Time, devserver::Snapshot>> snapshots_;
   Time down_until_{0};
   Time create_forbidden_until_{0};

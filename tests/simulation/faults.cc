@@ -123,6 +123,14 @@ bool recreate(Simulation& s) {
                              random.chance(0.5));
 }
 
+void absurd(LeaseParts lease, Simulation& s) {
+  const bool negative = F::random(s).chance(0.5);
+  lease.spec["leaseDurationSeconds"] = negative ? -5 : 1'000'000'000;
+  if (!negative) {
+    F::invariants(s).not_covered(Limit::over_an_hour);
+  }
+}
+
 bool tell(Replica& victim, const election::Event& event) {
   victim.tell(event);
   return victim.alive();
@@ -169,7 +177,7 @@ const std::vector<Fault>& all_faults() {
       {"duration shortened (F21)", [](S& s, R&, Time) { return F::edit(s, "shorten", [](LeaseParts l, S&) { l.spec["leaseDurationSeconds"] = 1; }); }},
       {"duration lengthened (F21)", [](S& s, R&, Time) { return F::edit(s, "lengthen", [](LeaseParts l, S& t) { l.spec["leaseDurationSeconds"] = 2 * F::lease_duration_s(t); }); }},
       {"duration removed (F21)", [](S& s, R&, Time) { return F::edit(s, "no duration", [](LeaseParts l, S&) { l.spec.erase("leaseDurationSeconds"); }); }},
-      {"duration absurd (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "absurd duration", until, [](LeaseParts l, S& t) { l.spec["leaseDurationSeconds"] = F::random(t).chance(0.5) ? -5 : 1'000'000'000; }); }},
+      {"duration absurd (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "absurd duration", until, absurd); }},
       {"spec removed (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "no spec", [](LeaseParts l, S&) { l.spec = nlohmann::json::object(); }); }},
       {"annotations dropped (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "drop annotations", [](LeaseParts l, S&) { l.annotations.clear(); }); }},
       {"label changed (F21)", [](S& s, R&, Time) { return F::edit(s, "label", [](LeaseParts l, S& t) { l.metadata["labels"]["x"] = std::to_string(F::random(t).below(1000)); }); }},

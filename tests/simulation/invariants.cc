@@ -14,10 +14,9 @@ constexpr std::size_t kMaxViolations = 20;
 const std::set<int>& excluded(Limit limit) {
   static const std::set<int> kNone;
   static const std::map<Limit, std::set<int>> kExcluded = {
-      {Limit::frozen_clock, {1, 7}},
-      {Limit::restored_below, {1, 2, 3, 6, 7}},
-      {Limit::raised_token_lost, {2, 3}},
-      {Limit::longer_d_forgotten, {1}},
+      {Limit::frozen_clock, {1, 7}},      {Limit::restored_below, {1, 2, 3, 6, 7}},
+      {Limit::raised_token_lost, {2, 3}}, {Limit::longer_d_forgotten, {1}},
+      {Limit::over_an_hour, {5}},
   };
   const auto found = kExcluded.find(limit);
   return found == kExcluded.end() ? kNone : found->second;
@@ -51,6 +50,8 @@ const char* to_string(Limit limit) {
       return "a token raised above the store's revision, then lost";
     case Limit::longer_d_forgotten:
       return "different lease durations, and the record's destroyed";
+    case Limit::over_an_hour:
+      return "a lease duration above an hour";
   }
   return "";
 }

@@ -36,8 +36,8 @@ enum class Limit {
   restored_below,      // a store restored without a revision bump
   raised_token_lost,   // a token above the store's revision, then lost with its record
   longer_d_forgotten,  // candidates with different D, and the record's duration destroyed
+  over_an_hour,        // a duration above an hour: obeyed, with the state blocked
 };
-inline constexpr int kLimits = 4;
 const char* to_string(Limit limit);
 
 struct Violation {
@@ -81,7 +81,7 @@ class Invariants {
   /// A write to a resource that checks tokens. Returns whether it was accepted.
   bool resource_write(election::Token token, const std::string& term_id);
 
-  /// After an edit by hand, a deletion or a restore.
+  /// After every change of the record, whoever made it.
   void record_became(const election::Lease* lease, election::Revision revision);
   void not_covered(Limit limit);
 

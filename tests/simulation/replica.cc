@@ -169,16 +169,18 @@ bool Replica::stop_application(Time until) {
 
 // Shown by setting the clock back when the machine goes on: nothing looks at it in between.
 bool Replica::freeze_machine(Duration length) {
-  if (!alive()) {
+  if (!alive() || frozen_) {
     return false;
   }
   World& world = stage_.world;
+  frozen_ = true;
   stage_.invariants.not_covered(Limit::frozen_clock);
   sidecar()->stop_until(world.now() + length);
   application()->stop_until(world.now() + length);
-  world.after(length, [this, length, frozen = sidecar()] {
+  world.after(length, [this, froze_at = machine_.clock.local(world.now()), frozen = sidecar()] {
+    frozen_ = false;
     if (frozen == sidecar() && frozen->alive()) {
-      machine_.clock.offset -= length;
+      machine_.clock.offset -= machine_.clock.local(stage_.world.now()) - froze_at;
       frozen->clock_changed();
     }
   });

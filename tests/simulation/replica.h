@@ -61,6 +61,7 @@ class Replica {
   Machine machine_;
   int pod_ = 0;
   bool terminating_ = false;
+  bool frozen_ = false;
   int starts_ = 0;
   std::vector<std::unique_ptr<Sidecar>> sidecars_;
   std::vector<std::unique_ptr<Application>> applications_;

@@ -1,5 +1,5 @@
 // Thousands of seeded runs. BATON_SEEDS=N runs N (default 2000), BATON_FIRST_SEED=K from K on;
-// BATON_SEED=K replays one and prints its transcript.
+// BATON_SEED=K replays one and prints its transcript; BATON_FAILURES=N stops after N failures.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -9,8 +9,6 @@
 
 namespace baton::simulation {
 namespace {
-
-constexpr int kFailuresShown = 5;
 
 long setting(const char* name, long fallback) {
   const char* value = std::getenv(name);
@@ -42,8 +40,9 @@ TEST(SeedsTest, EveryInvariantHolds) {
   }
   const long first = setting("BATON_FIRST_SEED", 1);
   const long count = setting("BATON_SEEDS", 2000);
-  int failures = 0;
-  for (long seed = first; seed < first + count && failures < kFailuresShown; ++seed) {
+  const long most = setting("BATON_FAILURES", 5);
+  long failures = 0;
+  for (long seed = first; seed < first + count && failures < most; ++seed) {
     failures += run(static_cast<std::uint64_t>(seed), false, sum) ? 0 : 1;
   }
   EXPECT_EQ(failures, 0);

@@ -192,7 +192,7 @@ std::optional<Failure> Sidecar::error(bool applied) {
       FailureKind::unavailable, FailureKind::garbled, FailureKind::unknown,   FailureKind::gone};
   Failure failure{random.pick(applied ? kOpen : kAny), std::nullopt, "injected"};
   if (failure.kind == FailureKind::throttled || random.chance(0.1)) {
-    failure.retry_after = random.between(0s, 30s);
+    failure.retry_after = random.between(0s, options_.election.timings.lease_duration);
   }
   return failure;
 }
@@ -271,7 +271,7 @@ void Sidecar::serve_write(const election::SendWrite& send, const nlohmann::json&
           shown.version = send.write.base.version.value_or(1);
           break;
         case 1:
-          shown.annotations.clear();
+          shown.annotations = {{election::annotation::kTerm, "altered"}};
           break;
         default:
           shown.holder = "somebody-else";

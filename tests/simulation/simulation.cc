@@ -184,12 +184,15 @@ void Simulation::run() {
   };
   others();
   const Time first_fault = 3 * d + lock_delay_;
-  faults_end_ = first_fault + scaled(d, 2 + 6 * random.unit());
+  faults_end_ = first_fault + scaled(d, 3 + 9 * random.unit());
   world_.at(first_fault, [this] { fault(); });
   world_.run_until(faults_end_);
   heal();
   await_leader();
   world_.run_until(world_.now() + scaled(d, 1.5));
+  if (world_.is_endless()) {
+    invariants_.violated(8, "a million events");
+  }
   ++counts_.seeds;
   counts_.events = static_cast<long>(world_.events());
   counts_.terms = invariants_.terms();

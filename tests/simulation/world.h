@@ -60,6 +60,8 @@ class World {
   Time now() const { return now_; }
   Random& random() { return random_; }
   std::uint64_t events() const { return sequence_; }
+  /// No run needs as many events: time would hardly move on.
+  bool is_endless() const { return sequence_ > 1'000'000; }
 
   void at(Time when, std::function<void()> what);
   void after(Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
