@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/status_board.h"
+#include "api/work_ledger.h"
 #include "election/event.h"
 #include "election/options.h"
 #include "http/server.h"
@@ -34,8 +35,8 @@ struct Context {
   std::string legacy_name;  // what `/` answers while this candidate leads: --id or the Pod's name
   std::string run_id;       // drawn at start: makes `revision` differ after a restart
   election::Timings timings;
-  std::vector<std::string> holders;  // section 5: named working containers; empty: any one speaks
   std::shared_ptr<StatusBoard> board;
+  std::shared_ptr<WorkLedger> ledger;  // one for all listeners
   std::function<Instant()> now;
   std::function<void(election::Event)> post;  // to the election's thread; never blocks
   std::function<void(Rejection)> report_rejection;
@@ -51,7 +52,7 @@ class LocalApi {
   http::Handler handler();
   /// The server whose thread this runs on, for posting and timers. Before start().
   void attach(http::Server& server);
-  /// The board was published with a change, or SIGTERM came. Any thread; never blocks.
+  /// StatusBoard::publish() returned true, or SIGTERM came. Any thread; never blocks.
   void changed();
 
  private:
@@ -62,7 +63,7 @@ class LocalApi {
 /// /livez /readyz /startupz /leaderz /metrics: read-only, for the Pod's IP.
 http::Handler probe_handler(const Context& context);
 
-/// The drop-in answer of the retired leader-elector: GET and HEAD `/` and the probes, any Host.
+/// The drop-in answer of the retired leader-elector: GET and HEAD `/`, and the probes, any Host.
 http::Handler legacy_handler(const Context& context);
 
 }  // namespace baton::api

@@ -92,7 +92,8 @@ struct StatusBoard::Cells {
   std::atomic<Instant::rep> handed_out{kLongAgo.time_since_epoch().count()};
   std::atomic<std::uint64_t> answers{0};
   // The writer's alone.
-  Status last;
+  Status last;  // without_times()
+  Instant last_deadline = kLongAgo;
   std::uint64_t change = 0;
 };
 
@@ -107,7 +108,9 @@ bool StatusBoard::publish(const Status& status) {
     ++cells_->change;
   }
   cells_->image.store(image_of(status, cells_->change));
-  return changed;
+  const bool extended = status.believes && status.deadline != cells_->last_deadline;
+  cells_->last_deadline = status.deadline;
+  return changed || extended;
 }
 
 StatusView StatusBoard::read() const {

@@ -23,9 +23,10 @@ class StatusBoard {
   StatusBoard();
   ~StatusBoard();
 
-  /// Writer only. Returns whether it was a change: a status that differs from the one before only
-  /// in deadline, fresh_at, watch_live and leader.expires is taken over without counting as one.
-  /// Texts are made printable and cut to what the cells hold (reason and identity: 500 bytes).
+  /// Writer only. A status that differs from the one before only in deadline, fresh_at, watch_live
+  /// and leader.expires is taken over without counting as a change. Returns whether those who wait
+  /// should be told: a change, or another deadline of a belief. Texts are made printable and cut to
+  /// what the cells hold (reason and identity: 500 bytes).
   bool publish(const election::Status& status);
 
   /// Any thread, without a lock.

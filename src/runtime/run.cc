@@ -124,7 +124,7 @@ class Process {
     context.legacy_name = identity_.legacy_name;
     context.run_id = std::to_string(random_bits() % 1'000'000'007);
     context.timings = settings_.timings;
-    context.holders = settings_.holders;
+    context.ledger = std::make_shared<api::WorkLedger>(settings_.holders);
     context.board = board_;
     context.now = boot_now;
     context.post = [this](election::Event event) { elector_.post(std::move(event)); };

@@ -40,10 +40,13 @@ TEST(StatusBoard, TimesAloneAreNoChange) {
   StatusBoard board;
   Status status = leading(7);
   EXPECT_TRUE(board.publish(status));
-  status.deadline = status.fresh_at = status.leader.expires = at(9);
+  status.fresh_at = status.leader.expires = at(9);
   status.watch_live = true;
-  EXPECT_FALSE(board.publish(status));
+  EXPECT_FALSE(board.publish(status)) << "nobody need be told";
   EXPECT_EQ(board.read().status, status);
+  status.deadline = at(10);
+  EXPECT_TRUE(board.publish(status)) << "streams carry the extended deadline";
+  EXPECT_EQ(board.read().change, 2U) << "but the revision stays";
   status.state = State::uncertain;
   EXPECT_TRUE(board.publish(status));
   EXPECT_EQ(board.read().change, 3U);

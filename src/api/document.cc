@@ -1,0 +1,161 @@
+#include "api/document.h"
+
+#include <array>
+
+namespace baton::api {
+namespace {
+
+using election::State;
+
+std::int64_t milliseconds(Duration duration) {
+  return std::chrono::floor<std::chrono::milliseconds>(duration).count();
+}
+
+// A foreign elector's identity has no known form and is the name as a whole; ours is
+// "<pod>_<uid>_<random>".
+std::string_view pod_of(const election::Leader& leader) {
+  std::string_view name = leader.identity;
+  if (!leader.fencing_token) return name;
+  for (int part = 0; part < 2 && name.rfind('_') != std::string_view::npos; ++part) {
+    name = name.substr(0, name.rfind('_'));
+  }
+  return name;
+}
+
+// ,"key":"text" with null for "nothing"; the caller drops the first comma.
+void append_text(std::string& out, std::string_view key, std::string_view text) {
+  out.append(",\"").append(key).append("\":");
+  if (text.empty()) {
+    out += "null";
+  } else {
+    append_quoted(out, text);
+  }
+}
+
+void append_number(std::string& out, std::string_view key, std::int64_t number) {
+  out.append(",\"").append(key).append("\":").append(std::to_string(number));
+}
+
+void append_leader(std::string& out, const election::Leader& leader) {
+  out += ",\"leader\":";
+  if (leader.identity.empty()) {
+    out += "null";
+    return;
+  }
+  std::string fields;
+  append_text(fields, "pod", pod_of(leader));
+  append_text(fields, "identity", leader.identity);
+  append_text(fields, "address", leader.address);
+  append_text(fields, "fencingToken",
+              leader.fencing_token ? std::to_string(*leader.fencing_token) : "");
+  append_text(fields, "since", leader.since);
+  append_number(fields, "transitions", leader.transitions);
+  fields[0] = '{';
+  out.append(fields).append("}");
+}
+
+}  // namespace
+
+void append_quoted(std::string& out, std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (byte < 0x20) {
+      out.append("\\u00").append({kHex[byte >> 4U], kHex[byte & 15U]});
+    } else {
+      if (letter == '"' || letter == '\\') out += '\\';
+      out += letter;
+    }
+  }
+  out += '"';
+}
+
+State state_at(const StatusView& view, Instant now) {
+  return view.status.believes && !view.leads(now) ? State::degraded : view.status.state;
+}
+
+Duration validity(const StatusView& view, Instant now) {
+  return view.leads(now) ? view.status.deadline - now : Duration(0);
+}
+
+std::string leader_name(const Context& context, const StatusView& view, Instant now) {
+  if (view.leads(now)) return context.legacy_name;
+  const election::Leader& leader = view.status.leader;
+  if (leader.identity.empty() || now >= leader.expires) return "";
+  const std::string_view name = pod_of(leader);
+  return name == context.legacy_name ? "" : std::string(name);
+}
+
+http::Response name_answer(const Context& context) {
+  const Instant now = context.now();
+  std::string body = "{\"name\":";
+  append_quoted(body, leader_name(context, context.board->read_for_answer(now), now));
+  return {200,
+          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+          std::move(body) + "}"};
+}
+
+StatusDocument::StatusDocument(const Context& context) : run_id_(context.run_id) {
+  append_text(names_, "election", context.election);
+  append_text(names_, "namespace", context.namespace_name);
+  append_text(names_, "pod", context.pod);
+  append_text(names_, "identity", context.identity);
+  const election::Timings& timings = context.timings;
+  append_number(lease_, "durationMs", milliseconds(timings.lease_duration));
+  append_number(lease_, "renewDeadlineMs", milliseconds(timings.renew_deadline));
+  append_number(lease_, "renewPeriodMs", milliseconds(timings.renew_period));
+  append_number(lease_, "requestTimeoutMs", milliseconds(timings.request_timeout));
+  append_number(lease_, "retryMinMs", milliseconds(timings.retry_min));
+  append_number(lease_, "retryMaxMs", milliseconds(timings.retry_max));
+  lease_[0] = '{';
+}
+
+std::string StatusDocument::text(const StatusView& view, Instant now) const {
+  const election::Status& status = view.status;
+  const bool leads = view.leads(now);
+  const bool has_lapsed = status.believes && !leads;
+  std::string out;
+  out.reserve(1024);
+  out.append("{\"isLeader\":").append(leads ? "true" : "false");
+  append_text(out, "state", election::to_string(state_at(view, now)));
+  append_text(out, "reason",
+              has_lapsed ? "the deadline passed before a renewal counted" : status.reason);
+  out += names_;
+  append_text(out, "fencingToken", leads ? std::to_string(status.token) : "");
+  append_text(out, "termId", status.term_id);
+  append_number(out, "validForMs", milliseconds(validity(view, now)));
+  append_text(out, "deadlineBoottimeNs",
+              leads ? std::to_string(status.deadline.time_since_epoch().count()) : "");
+  append_leader(out, status.leader);
+  append_text(out, "revision", revision(view, now));
+  return out.append(",\"lease\":").append(lease_).append("}}\n");
+}
+
+std::string StatusDocument::revision(const StatusView& view, Instant now) const {
+  const bool has_lapsed = view.status.believes && !view.leads(now);
+  return run_id_ + "-" + std::to_string(view.change) + (has_lapsed ? "-lapsed" : "");
+}
+
+http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) const {
+  return {status, answer_headers(view, now, "application/json"), text(view, now)};
+}
+
+http::Headers answer_headers(const StatusView& view, Instant now, std::string_view content_type) {
+  http::Headers headers{{"Content-Type", std::string(content_type)},
+                        {"Cache-Control", "no-store"},
+                        {"Baton-Valid-For-Ms", std::to_string(milliseconds(validity(view, now)))}};
+  if (view.leads(now))
+    headers.emplace_back("Baton-Fencing-Token", std::to_string(view.status.token));
+  return headers;
+}
+
+http::Response error_answer(int status, std::string_view what) {
+  std::string body = "{\"error\":";
+  append_quoted(body, what);
+  return {status,
+          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+          std::move(body) + "}\n"};
+}
+
+}  // namespace baton::api

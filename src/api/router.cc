@@ -1,0 +1,201 @@
+#include "api/router.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api/document.h"
+#include "base/text.h"
+#include "election/lease.h"
+
+namespace baton::api {
+namespace {
+
+using nlohmann::json;
+using Values = std::vector<std::pair<std::string, std::string>>;
+
+// Why a request is refused; status 0: it is not.
+struct Refusal {
+  int status = 0;
+  std::string what;
+  explicit operator bool() const { return status != 0; }
+};
+
+std::string shown(std::string_view text) { return '"' + printable(text, 100) + '"'; }
+
+const std::string* find_in(const Values& values, std::string_view name) {
+  const auto found = std::find_if(values.begin(), values.end(),
+                                  [&](const auto& value) { return value.first == name; });
+  return found == values.end() ? nullptr : &found->second;
+}
+
+bool is_local_name(std::string_view host) {
+  std::string_view name = host.substr(0, host.find(':'));
+  if (host.starts_with('[')) name = host.substr(0, host.find(']') + 1);
+  std::string_view port = host.substr(name.size());
+  const bool has_port = port.starts_with(':') && parse_integer(port.substr(1), 0, 65535);
+  if (!port.empty() && !has_port) return false;
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char letter) {
+    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + ('a' - 'A')) : letter;
+  });
+  return lower == "localhost" || lower == "127.0.0.1" || lower == "[::1]";
+}
+
+// DNS rebinding and web pages (design section 4).
+Refusal check_caller(const http::Exchange& exchange) {
+  const http::Headers& headers = exchange.request().headers;
+  const std::string_view host = http::header(headers, "Host");
+  if (!exchange.over_unix_socket() && !is_local_name(host)) {
+    return {403, "Host: " + shown(host) +
+                     " is refused: only localhost, 127.0.0.1 and [::1] are answered; call by one of"
+                     " these names"};
+  }
+  if (const std::string_view origin = http::header(headers, "Origin"); !origin.empty()) {
+    return {403, "Origin: " + shown(origin) +
+                     " is refused: web pages may not call this; send no Origin header"};
+  }
+  return {};
+}
+
+Refusal check_value(const Field& field, const std::string& value) {
+  const std::string head = std::string(field.name) + ": " + shown(value);
+  switch (field.kind) {
+    case Kind::text:
+      break;
+    case Kind::flag:
+      if (value.empty() || value == "true" || value == "false") break;
+      return {400, head + " is neither true nor false; write one of them"};
+    case Kind::duration: {
+      const auto duration = parse_duration(value);
+      if (duration && *duration >= Duration(0) && *duration <= field.at_most) break;
+      return {400, head + " is no duration from 0s to " + format_duration(field.at_most) +
+                       "; write a number with a unit, such as 1500ms or 3s"};
+    }
+    case Kind::token:
+      if (parse_integer(value, 1, election::kMaxToken)) break;
+      return {400, head + " is no fencing token; write a whole number from 1 to " +
+                       std::to_string(election::kMaxToken)};
+  }
+  return {};
+}
+
+// Every value against its field; `what` is how people call such a value.
+Refusal check_values(const std::vector<Field>& fields, const Values& values,
+                     const std::string& what) {
+  for (const auto& [name, value] : values) {
+    const auto field = std::find_if(fields.begin(), fields.end(),
+                                    [&name = name](const Field& one) { return one.name == name; });
+    if (field == fields.end()) {
+      std::string known;
+      for (const Field& one : fields) known += (known.empty() ? "" : ", ") + std::string(one.name);
+      return {400, "unknown " + what + " " + shown(name) +
+                       "; known here: " + (known.empty() ? "none" : known)};
+    }
+    if (std::count_if(values.begin(), values.end(),
+                      [&name = name](const auto& one) { return one.first == name; }) > 1) {
+      return {400, what + " " + shown(name) + " is given more than once; give it once"};
+    }
+    if (Refusal refusal = check_value(*field, value)) return refusal;
+  }
+  for (const Field& field : fields) {
+    if (field.is_required && find_in(values, field.name) == nullptr) {
+      return {400, what + " \"" + std::string(field.name) +
+                       "\" is missing: " + std::string(field.about)};
+    }
+  }
+  return {};
+}
+
+// A JSON object of strings and integers; no text at all is an object without fields.
+Refusal read_body(const std::string& text, Values& values) {
+  if (trim(text).empty()) return {};
+  const json body = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!body.is_object()) return {400, "the body is no JSON object; write {\"key\":\"value\"}"};
+  for (const auto& [key, value] : body.items()) {
+    if (!value.is_string() && !value.is_number_integer()) {
+      return {400, "body field " + shown(key) + " is neither a string nor a whole number"};
+    }
+    values.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return {};
+}
+
+std::string allowed_methods(const Route& route) {
+  return route.method == "GET" ? "GET, HEAD" : route.method == "STREAM" ? "GET" : "POST";
+}
+
+bool allows(const Route& route, std::string_view method) {
+  if (method == "HEAD") return route.method == "GET";
+  return method == route.method || (method == "GET" && route.method == "STREAM");
+}
+
+}  // namespace
+
+const std::string* Call::find(std::string_view name) const {
+  const std::string* value = find_in(exchange->target().query, name);
+  return value != nullptr ? value : find_in(body, name);
+}
+
+std::string Call::text(std::string_view name) const {
+  const std::string* value = find(name);
+  return value == nullptr ? "" : *value;
+}
+
+bool Call::flag(std::string_view name) const {
+  const std::string* value = find(name);
+  return value != nullptr && *value != "false";
+}
+
+Duration Call::duration(std::string_view name) const {
+  const std::string* value = find(name);
+  return value == nullptr ? Duration(0) : parse_duration(*value).value_or(Duration(0));
+}
+
+std::int64_t Call::token(std::string_view name) const {
+  const std::string* value = find(name);
+  return value == nullptr ? 0 : parse_integer(*value, 1, election::kMaxToken).value_or(0);
+}
+
+void Router::dispatch(const std::shared_ptr<http::Exchange>& exchange) const {
+  Call call{exchange, {}};
+  if (reach_ == Reach::local) {
+    if (const Refusal refusal = check_caller(*exchange)) {
+      return exchange->reply(error_answer(refusal.status, refusal.what));
+    }
+  }
+  route(call);
+}
+
+void Router::route(Call& call) const {
+  http::Exchange& exchange = *call.exchange;
+  const std::string& path = exchange.target().path;
+  const std::string& method = exchange.request().method;
+  const auto route = std::find_if(routes_.begin(), routes_.end(),
+                                  [&](const Route& one) { return one.path == path; });
+  if (route == routes_.end()) {
+    std::string known;
+    for (const Route& one : routes_) known.append(" ").append(one.path);
+    return exchange.reply(
+        error_answer(404, "no such path: " + shown(path) + "; there are" + known));
+  }
+  if (!allows(*route, method)) {
+    const std::string allowed = allowed_methods(*route);
+    http::Response answer =
+        error_answer(405, shown(method) + " is not allowed on " + path + "; use " + allowed);
+    answer.headers.emplace_back("Allow", allowed);
+    return exchange.reply(std::move(answer));
+  }
+  Refusal refusal;
+  if (method == "POST" && http::header(exchange.request().headers, "Baton-Control") != "1") {
+    refusal = {403,
+               "POST needs the header \"Baton-Control: 1\", which no plain link or form can"
+               " send; add it"};
+  }
+  if (!refusal) refusal = check_values(route->query, exchange.target().query, "query parameter");
+  if (!refusal && method == "POST") refusal = read_body(exchange.request().body, call.body);
+  if (!refusal) refusal = check_values(route->body, call.body, "body field");
+  if (refusal) return exchange.reply(error_answer(refusal.status, refusal.what));
+  route->handle(call);
+}
+
+}  // namespace baton::api
