@@ -79,6 +79,12 @@ void Application::told_no() {
   });
 }
 
+void Application::finish_work() {
+  if (working()) {
+    finish(std::string(term_id_));
+  }
+}
+
 void Application::finish(const std::string& term_id) {
   finishing_ = false;
   term_id_.clear();

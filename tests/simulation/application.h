@@ -34,6 +34,8 @@ class Application {
   /// Its process ends: so does its work.
   void exit();
   void stop_until(Time until);
+  /// Ends its work by its own will, and says so.
+  void finish_work();
   /// One poll; the answer is taken at once.
   void poll();
   bool working() const { return alive_ && !term_id_.empty() && until_ > world_.now(); }

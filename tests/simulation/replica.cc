@@ -175,8 +175,9 @@ bool Replica::freeze_machine(Duration length) {
   World& world = stage_.world;
   frozen_ = true;
   stage_.invariants.not_covered(Limit::frozen_clock);
-  sidecar()->stop_until(world.now() + length);
-  application()->stop_until(world.now() + length);
+  const Time after = world.now() + length + 1us;  // whatever else ends then, the clock is set first
+  sidecar()->stop_until(after);
+  application()->stop_until(after);
   world.after(length, [this, froze_at = machine_.clock.local(world.now()), frozen = sidecar()] {
     frozen_ = false;
     if (frozen == sidecar() && frozen->alive()) {

@@ -66,6 +66,7 @@ class Sidecar {
   void break_watch(election::FailureKind kind);
   void stall_watch() { watch_.deaf = true; }
   void clock_changed();
+  Duration clock_offset() const { return machine_.clock.offset; }
 
  private:
   struct Watch {

@@ -1,0 +1,197 @@
+// Stories whose times and numbers are promised, in logical time: one way over the network takes
+// 1 to 20 ms.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "simulation/story.h"
+
+namespace baton::simulation {
+namespace {
+
+constexpr Duration kOneWay = 20ms;
+
+#define EXPECT_NO_VIOLATION(story)                                   \
+  for (const Violation& violation : (story).invariants.violations()) \
+  ADD_FAILURE() << "I" << violation.invariant << ": " << violation.what
+
+// R4, R7, R16: the record runs out, a LIST, a PUT; and not a poll's time more.
+TEST(StoriesTest, ACrashIsTakenOverWhenTheRecordRunsOut) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Story story(3, seed);
+    Replica* old = story.run_until_led();
+    ASSERT_NE(old, nullptr);
+    const Instant renewal = old->sidecar()->status().deadline - story.timings.renew_deadline;
+    const Duration age =
+        story.world.now() - renewal.time_since_epoch() + (old->sidecar()->clock_offset());
+    old->kill_pod();
+    const Duration took = story.run_until_another_leads_than(old);
+    EXPECT_GE(took, story.timings.lease_duration - age);
+    EXPECT_LE(took, story.timings.lease_duration - age + 6 * kOneWay + 1ms);
+    EXPECT_NO_VIOLATION(story);
+  }
+}
+
+// R4, R12: release PUT, watch event, acquire PUT.
+TEST(StoriesTest, AHandOverWithProofTakesTwoWritesAndAnEvent) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Story story(3, seed);
+    Replica* old = story.run_until_led();
+    ASSERT_NE(old, nullptr);
+    const election::Token token = old->sidecar()->status().token;
+    const Duration waited_for_reply = story.run_until(
+        [old] { return old->sidecar()->status().state == election::State::leading; }, 1s);
+    ASSERT_GE(waited_for_reply, 0s);
+    story.hand_over(*old);
+    const Duration took = story.run_until_another_leads_than(old);
+    ASSERT_GE(took, 0s);
+    EXPECT_LE(took, 6 * kOneWay + 1ms) << "two of them for a renewal that may be under way";
+    EXPECT_GT(story.leader()->sidecar()->status().token, token);
+    EXPECT_NO_VIOLATION(story);
+  }
+}
+
+// Section 5 (e): without proof the Lease is kept until the last answer's validity has run out.
+TEST(StoriesTest, WithoutProofNothingIsReleasedWhileAnAnswerIsValid) {
+  Story story(2);
+  Replica* old = story.run_until_led();
+  ASSERT_NE(old, nullptr);
+  const std::optional<Answer> answer = old->sidecar()->ask();
+  ASSERT_TRUE(answer);
+  const Time deadline = Time(answer->deadline.time_since_epoch()) - old->sidecar()->clock_offset();
+  old->application()->stop_until(deadline);  // it says nothing
+  old->tell(election::Terminate{});
+  const Duration took = story.run_until_another_leads_than(old);
+  EXPECT_GE(story.world.now(), deadline);
+  EXPECT_GE(took, 0s);
+  EXPECT_LE(story.world.now(), deadline + 6 * kOneWay + 1ms);
+  EXPECT_NO_VIOLATION(story);
+}
+
+// R19: at once, in a new term with a new token.
+TEST(StoriesTest, ARestartedSidecarTakesItsPodsLeaseBack) {
+  Story story(3);
+  Replica* leader = story.run_until_led();
+  ASSERT_NE(leader, nullptr);
+  const election::Status before = leader->sidecar()->status();
+  leader->kill_sidecar();
+  ASSERT_GE(story.run_until([leader] { return leader->alive(); }, 15s), 0s);
+  const Duration took = story.run_until([leader] { return leader->believes(); }, 15s);
+  ASSERT_GE(took, 0s);
+  EXPECT_LE(took, 5 * kOneWay);
+  EXPECT_GT(leader->sidecar()->status().token, before.token);
+  EXPECT_NE(leader->sidecar()->status().term_id, before.term_id);
+  EXPECT_NO_VIOLATION(story);
+}
+
+// R5: created at once, waited out once.
+TEST(StoriesTest, ANewInstallationWaitsOneD) {
+  Story story(3);
+  const Duration took = story.run_until([&] { return story.leader() != nullptr; }, 60s);
+  EXPECT_GE(took, story.timings.lease_duration);
+  EXPECT_LE(took, story.timings.lease_duration + 10 * kOneWay);
+  EXPECT_NO_VIOLATION(story);
+}
+
+// R4: a record wiped by another elector's late release is not a release.
+TEST(StoriesTest, AWipedRecordIsWaitedOut) {
+  Story story(3);
+  Replica* old = story.run_until_led();
+  ASSERT_NE(old, nullptr);
+  old->link().in_cut_until = old->link().out_cut_until = story.world.now() + 1h;
+  story.server.edit("wipe", [](LeaseParts lease) {
+    lease.spec["holderIdentity"] = "";
+    lease.spec["leaseDurationSeconds"] = 1;
+  });
+  const Duration took = story.run_until_another_leads_than(old);
+  EXPECT_GE(took, story.timings.lease_duration);
+  EXPECT_NO_VIOLATION(story);
+}
+
+// R15: shorter than 2 R + 2 retry_min, at whatever moment, by silence or by error answers.
+TEST(StoriesTest, AShortOutageNeverCostsLeadership) {
+  const election::Timings timings = balanced();
+  const Duration outage = 2 * timings.request_timeout + 2 * timings.retry_min - 2 * kOneWay;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Story story(2, seed);
+    Replica* leader = story.run_until_led();
+    ASSERT_NE(leader, nullptr);
+    const std::string term_id = leader->sidecar()->status().term_id;
+    story.run_for(story.world.random().between(0s, 2 * timings.renew_period));
+    const Time end = story.world.now() + outage;
+    if (seed % 2 == 0) {
+      story.server.go_down_until(end);
+    } else {
+      leader->link().in_cut_until = leader->link().out_cut_until = end;
+    }
+    while (story.world.now() < end + 2 * timings.lease_duration) {
+      story.run_for(50ms);
+      ASSERT_TRUE(leader->believes())
+          << "seed " << seed << ", " << seconds(story.world.now() - end) << " s after its end";
+    }
+    EXPECT_EQ(leader->sidecar()->status().term_id, term_id);
+  }
+}
+
+// R17: no herd.
+TEST(StoriesTest, FiveHundredCandidatesWriteAtMostTwiceAHandOverOnAverage) {
+  Story story(500);
+  Replica* leader = story.run_until_led();
+  ASSERT_NE(leader, nullptr);
+  constexpr int kHandOvers = 30;
+  const long before = story.acquisitions();
+  for (int i = 0; i < kHandOvers; ++i) {
+    story.hand_over(*leader);
+    ASSERT_GE(story.run_until_another_leads_than(leader), 0s);
+    story.run_for(500ms);
+    leader = story.leader();
+    ASSERT_NE(leader, nullptr);
+  }
+  EXPECT_LE(story.acquisitions() - before, 2 * kHandOvers);
+  EXPECT_NO_VIOLATION(story);
+}
+
+// R2 on CLOCK_BOOTTIME: stopped past its deadline, the first answer is "no" though no timer ran.
+TEST(StoriesTest, AStoppedLeaderSaysNoWhenItGoesOn) {
+  Story story(3);
+  Replica* old = story.run_until_led();
+  ASSERT_NE(old, nullptr);
+  Sidecar* stopped = old->sidecar();
+  stopped->stop_until(story.world.now() + 20s);
+  story.run_until([&] { return !stopped->stopped(); }, 30s);
+  EXPECT_FALSE(stopped->ask());
+  EXPECT_NE(story.leader(), old);
+  EXPECT_NE(story.leader(), nullptr);
+  EXPECT_NO_VIOLATION(story);
+}
+
+// I8: idle followers send nothing.
+TEST(StoriesTest, IdleFollowersSendNoRequest) {
+  Story story(3);
+  ASSERT_NE(story.run_until_led(), nullptr);
+  const long lists = story.counts.writes["list"];
+  const long acquisitions = story.acquisitions();
+  story.run_for(45s);
+  EXPECT_EQ(story.counts.writes["list"], lists);
+  EXPECT_EQ(story.acquisitions(), acquisitions);
+}
+
+// The test of the test: what R3 forbids must show. V = 0.97 D with clocks of +-10 %.
+TEST(StoriesTest, ARenewDeadlineAgainstR3IsCaught) {
+  int caught = 0;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    Simulation simulation({.seed = seed,
+                           .transcript = false,
+                           .only = {"partition (F7, F8)", "answers lost (F7, F11)"},
+                           .renew_deadline_share = 0.97});
+    simulation.run();
+    caught += std::any_of(simulation.violations().begin(), simulation.violations().end(),
+                          [](const Violation& violation) { return violation.invariant == 1; })
+                  ? 1
+                  : 0;
+  }
+  EXPECT_GT(caught, 3);
+}
+
+}  // namespace
+}  // namespace baton::simulation
