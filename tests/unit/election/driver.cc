@@ -132,16 +132,20 @@ void Runner::perform(const SendWrite& action) {
   written.push_back(action.write);
   written_at.push_back(world_.now);
   const Fate chosen = fate(&action.write);
-  std::optional<Failure> failure = chosen.answer;
-  std::optional<Lease> stored;
-  if (chosen.is_applied) {
-    auto result = world_.store.put(action.write);
-    if (auto* lease = std::get_if<Lease>(&result)) stored = *lease;
-    if (!failure && !stored) failure = std::get<Failure>(result);
+  auto result = std::make_shared<std::variant<Lease, Failure>>(Failure{});
+  const auto apply = [this, write = action.write, result] { *result = world_.store.put(write); };
+  if (chosen.is_applied && chosen.applied_after == Duration::zero()) apply();
+  if (chosen.is_applied && chosen.applied_after != Duration::zero()) {
+    world_.schedule(world_.now + chosen.applied_after, nullptr, apply);
   }
-  Event answer = failure ? Event(WriteFailed{action.id, *failure})
-                         : Event(Written{action.id, stored.value_or(Lease{})});
-  world_.schedule(world_.now + chosen.delay, *this, answer);
+  world_.schedule(world_.now + chosen.delay, this, [this, id = action.id, chosen, result] {
+    const auto* stored = std::get_if<Lease>(result.get());
+    if (!chosen.answer && stored != nullptr) {
+      feed(Written{id, *stored});
+    } else {
+      feed(WriteFailed{id, chosen.answer ? *chosen.answer : std::get<Failure>(*result)});
+    }
+  });
 }
 
 void Runner::perform(const StartWatch& action) {
@@ -210,7 +214,11 @@ void World::bookmark() {
 }
 
 void World::schedule(Instant at, Runner& runner, Event event) {
-  queue_.emplace(at, std::make_pair(&runner, std::move(event)));
+  schedule(at, &runner, [&runner, event = std::move(event)] { runner.feed(event); });
+}
+
+void World::schedule(Instant at, Runner* owner, std::function<void()> act) {
+  queue_.emplace(at, std::make_pair(owner, std::move(act)));
 }
 
 bool World::run_next(Instant until) {
@@ -224,10 +232,10 @@ bool World::run_next(Instant until) {
     }
   }
   if (!queue_.empty() && queue_.begin()->first <= at) {
-    const auto [runner, event] = queue_.begin()->second;
+    const auto [owner, act] = queue_.begin()->second;
     now = std::max(now, queue_.begin()->first);
     queue_.erase(queue_.begin());
-    if (!runner->has_exited) runner->feed(event);
+    if (owner == nullptr || !owner->has_exited) act();
     return true;
   }
   if (next == nullptr) return false;

@@ -61,6 +61,7 @@ struct Fate {
   bool is_applied = true;              // a write reaches the store
   std::optional<Failure> answer = {};  // instead of the store's
   Duration delay = 2 * kOneWay;        // from sending to the answer
+  Duration applied_after = {};         // from sending to the store, also after the answer
 };
 Fate served();
 Fate lost(bool is_applied);  // no answer within the request timeout
@@ -135,11 +136,12 @@ class World {
  private:
   friend class Runner;
   void schedule(Instant at, Runner& runner, Event event);
+  void schedule(Instant at, Runner* owner, std::function<void()> act);
   bool run_next(Instant until);
 
   std::vector<std::unique_ptr<Runner>> runners_;
   std::vector<std::unique_ptr<Runner>> dead_;
-  std::multimap<Instant, std::pair<Runner*, Event>> queue_;
+  std::multimap<Instant, std::pair<Runner*, std::function<void()>>> queue_;  // owner: dies with it
 };
 
 /// The first action of this type, nullptr if there is none.
