@@ -10,7 +10,7 @@ namespace {
 
 Folder& mounted(Folder& folder) {
   folder.write("token", "abc.def.ghi\n");
-  folder.write("ca.crt", kFirstCertificate);
+  folder.write("ca.crt", kFirst.certificate_pem);
   folder.write("namespace", "shop\n");
   return folder;
 }
@@ -42,7 +42,7 @@ TEST(InCluster, SaysWhatIsMissing) {
   EXPECT_NE(error("70000", folder).find("'70000', must be 1 to 65535"), std::string::npos);
   folder.write("ca.crt", "no pem");
   EXPECT_NE(error("443", folder).find("no PEM"), std::string::npos);
-  folder.write("ca.crt", kFirstCertificate);
+  folder.write("ca.crt", kFirst.certificate_pem);
   folder.write("token", "two\nlines");
   EXPECT_NE(error("443", folder).find("holds no token"), std::string::npos);
   const Environment outside({});
@@ -86,9 +86,9 @@ class CredentialsTest : public testing::Test {
   }
   void SetUp() override {
     folder_.write("token", " first \n");
-    folder_.write("ca", kFirstCertificate);
-    folder_.write("certificate", kFirstCertificate);
-    folder_.write("key", kFirstKey);
+    folder_.write("ca", kFirst.certificate_pem);
+    folder_.write("certificate", kFirst.certificate_pem);
+    folder_.write("key", kFirst.key_pem);
   }
   Folder folder_;
 };
@@ -129,7 +129,7 @@ TEST_F(CredentialsTest, TheContextChangesWithTheFiles) {
   const auto first = credentials.tls();
   ASSERT_TRUE(first.ok()) << first.error();
   EXPECT_EQ(*credentials.tls(), *first);  // its session cache with it
-  folder_.write("ca", kSecondCertificate);
+  folder_.write("ca", kSecond.certificate_pem);
   const auto second = credentials.tls();
   ASSERT_TRUE(second.ok()) << second.error();
   EXPECT_NE(*second, *first);
@@ -138,20 +138,20 @@ TEST_F(CredentialsTest, TheContextChangesWithTheFiles) {
 TEST_F(CredentialsTest, HalfOfARotationLeavesTheOldContext) {
   Credentials credentials(cluster());
   const auto first = credentials.tls();
-  folder_.write("certificate", kSecondCertificate);  // its key comes later
+  folder_.write("certificate", kSecond.certificate_pem);  // its key comes later
   EXPECT_EQ(*credentials.tls(), *first);
   folder_.remove("key");
   EXPECT_EQ(*credentials.tls(), *first);
-  folder_.write("key", kSecondKey);
+  folder_.write("key", kSecond.key_pem);
   EXPECT_NE(*credentials.tls(), *first);
 }
 
 TEST_F(CredentialsTest, TheFirstContextNeedsGoodFiles) {
   EXPECT_EQ(check_files(cluster()), "");
-  folder_.write("key", kSecondKey);
+  folder_.write("key", kSecond.key_pem);
   EXPECT_NE(check_files(cluster()).find("does not belong"), std::string::npos)
       << check_files(cluster());
-  folder_.write("key", kFirstKey);
+  folder_.write("key", kFirst.key_pem);
   folder_.write("ca", "-----BEGIN CERTIFICATE-----\nrubbish\n-----END CERTIFICATE-----\n");
   EXPECT_NE(check_files(cluster()).find(folder_.path("ca")), std::string::npos);
   folder_.remove("ca");

@@ -10,7 +10,7 @@ namespace {
 class KubeconfigTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_.write("ca.crt", kFirstCertificate);
+    folder_.write("ca.crt", kFirst.certificate_pem);
     folder_.write("other/token", "from-file\n");
   }
 
@@ -63,8 +63,8 @@ TEST_F(KubeconfigTest, ReadsWhatItSupports) {
       "insecure-skip-tls-verify: false",
       "token: t-1\nclient-certificate: pair/tls.crt\nclient-key: pair/tls.key", "namespace: shop"));
   expect_error(cluster, "pair/tls.crt: No such file");
-  folder_.write("pair/tls.crt", kSecondCertificate);
-  folder_.write("pair/tls.key", kSecondKey);
+  folder_.write("pair/tls.crt", kSecond.certificate_pem);
+  folder_.write("pair/tls.key", kSecond.key_pem);
   const auto good = from_kubeconfig(folder_.path("config"), "main");
   ASSERT_TRUE(good.ok()) << good.error();
   EXPECT_EQ(good->endpoint.host, "k.example");
@@ -83,7 +83,7 @@ TEST_F(KubeconfigTest, DataWinsOverFilesAndTokenFileOverToken) {
   const std::string ca_base64 = [] {
     static constexpr const char* kAlphabet =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const std::string text = std::string(kSecondCertificate) + "\n\n";
+    const std::string text = kSecond.certificate_pem + "\n\n";
     std::string out;
     for (std::size_t i = 0; i + 2 < text.size(); i += 3) {
       unsigned bits = 0;
@@ -160,7 +160,7 @@ TEST_F(KubeconfigTest, BadMaterialIsAnErrorAtLoad) {
   folder_.write("ca.crt", "not a certificate");
   expect_error(load_server("https://k"), "no PEM");
   expect_error(load_cluster("server: https://k\ncertificate-authority-data: '%%%'"), "no base64");
-  folder_.write("ca.crt", kFirstCertificate);
+  folder_.write("ca.crt", kFirst.certificate_pem);
   expect_error(load_user("tokenFile: missing"), "missing: No such file");
   expect_error(load_user("client-certificate: ca.crt"), "need each other");
   expect_error(load_user("token: [1]"), "token must be a text");
@@ -181,7 +181,7 @@ TEST_F(KubeconfigTest, FilesThatAreNone) {
 TEST_F(KubeconfigTest, OneFileInTheVariable) {
   const std::string text = config("server: https://k\ncertificate-authority: ca.crt", "token: t");
   const std::string path = folder_.write(".kube/config", text);
-  folder_.write(".kube/ca.crt", kFirstCertificate);
+  folder_.write(".kube/ca.crt", kFirst.certificate_pem);
   {
     const Environment environment({{"HOME", folder_.path("")}});
     EXPECT_TRUE(from_kubeconfig("", "").ok());

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "base/text.h"
 #include "unit/kube/folder.h"
 #include "unit/kube/scripted_server.h"
 
@@ -18,8 +17,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kGenerous{20};     // for answers that do come
-constexpr milliseconds kShort{200};  // for those that do not
+constexpr seconds kGenerous{20};
 
 std::string lease_json(int version) {
   return json{{"kind", "Lease"},
@@ -95,9 +93,9 @@ TEST_F(LeaseClientTest, ListsOneLeaseByName) {
   EXPECT_EQ(request.line,
             "GET /apis/coordination.k8s.io/v1/namespaces/shop/leases?fieldSelector=metadata.name"
             "%3Dbilling&timeout=21s HTTP/1.1");  // no resourceVersion: R7, R14
-  EXPECT_TRUE(holds(request.head, "Authorization: Bearer secret"));
-  EXPECT_TRUE(holds(request.head, "Accept: application/json"));
-  EXPECT_TRUE(holds(request.head, "User-Agent: baton/" BATON_VERSION));
+  EXPECT_EQ(request.header("Authorization"), "Bearer secret");
+  EXPECT_EQ(request.header("Accept"), "application/json");
+  EXPECT_EQ(request.header("User-Agent"), "baton/" BATON_VERSION);
 }
 
 // R1: "with fieldManager=baton, without managedFields and never with strict field validation".
@@ -113,7 +111,7 @@ TEST_F(LeaseClientTest, WritesByPut) {
   EXPECT_EQ(request.line,
             "PUT /apis/coordination.k8s.io/v1/namespaces/shop/leases/billing?fieldManager=baton"
             "&timeout=20s HTTP/1.1");
-  EXPECT_TRUE(holds(request.head, "Content-Type: application/json"));
+  EXPECT_EQ(request.header("Content-Type"), "application/json");
   const json body = json::parse(request.body);
   EXPECT_EQ(body["metadata"]["uid"], "u-1");
   EXPECT_EQ(body["metadata"]["resourceVersion"], "7");
@@ -171,8 +169,8 @@ TEST_F(LeaseClientTest, A401DropsTheToken) {
   EXPECT_TRUE(holds(std::get<election::ListFailed>(refused).failure.what, cluster.token_file));
   folder.write("token", "new");
   EXPECT_TRUE(std::holds_alternative<election::Listed>(client.list(2)));
-  EXPECT_TRUE(holds(server_.requests()[0].head, "Bearer old"));
-  EXPECT_TRUE(holds(server_.requests()[1].head, "Bearer new"));
+  EXPECT_EQ(server_.requests()[0].header("Authorization"), "Bearer old");
+  EXPECT_EQ(server_.requests()[1].header("Authorization"), "Bearer new");
 }
 
 TEST_F(LeaseClientTest, WhatIsNoLeaseIsGarbled) {
@@ -192,13 +190,15 @@ TEST_F(LeaseClientTest, AGarbledAnswerToAWriteIsUnknown) {
   }
 }
 
-TEST_F(LeaseClientTest, SilenceAndCutsAreUnknownAndANewConnectionFollows) {
-  LeaseClient client = this->client(kShort);
-  const auto unknown = [](const WriteAnswer& answer) {
-    return std::get<election::WriteFailed>(answer).failure.kind == FailureKind::unknown;
-  };
-  const Answer cuts[] = {{"", false},                              // silence
-                         {"", true},                               // after the request
+TEST_F(LeaseClientTest, SilenceIsUnknownAtTheDeadline) {
+  const auto failure = write_failure({}, milliseconds(500));
+  EXPECT_EQ(failure.kind, FailureKind::unknown);
+  EXPECT_TRUE(holds(failure.what, "deadline")) << failure.what;
+}
+
+TEST_F(LeaseClientTest, CutsAreUnknownAndANewConnectionFollows) {
+  LeaseClient client = this->client();
+  const Answer cuts[] = {{"", true},                               // after the request
                          {"HTTP/1.1 200 OK\r\nContent-Le", true},  // within the head
                          {answer(200, lease_json(8)).bytes.substr(0, 90), true},
                          {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", false},
@@ -206,24 +206,22 @@ TEST_F(LeaseClientTest, SilenceAndCutsAreUnknownAndANewConnectionFollows) {
   int connections = 0;
   for (const Answer& cut : cuts) {
     server_.then(cut);
-    EXPECT_TRUE(unknown(client.write(1, renewal()))) << cut.bytes;
+    const WriteAnswer answered = client.write(1, renewal());
+    EXPECT_EQ(std::get<election::WriteFailed>(answered).failure.kind, FailureKind::unknown);
     EXPECT_EQ(server_.connections(), ++connections) << cut.bytes;
   }
-  // R15: what goes out is never sent again by itself.
+  // R10: nothing is sent again behind the election's back.
   EXPECT_EQ(server_.requests().size(), std::size(cuts));
 }
 
 TEST_F(LeaseClientTest, AConnectionClosedWhileIdleIsReplaced) {
-  Answer last = answer(200, list_json(2, true));
-  last.closes = true;
-  server_.then(last);
-  server_.then(last);
-  server_.then(last);
   LeaseClient client = this->client();
   for (election::RequestId id = 1; id <= 3; ++id) {
+    Answer last = answer(200, list_json(2, true));
+    last.closes = true;
+    server_.then(last);
     EXPECT_TRUE(std::holds_alternative<election::Listed>(client.list(id)));
-    // The close of the connection has to arrive before the next request goes out.
-    Folder().write("pause", std::string(1 << 20, 'x'));
+    server_.wait_until_closed();
   }
   EXPECT_EQ(server_.connections(), 3);
 }

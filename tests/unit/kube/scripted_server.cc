@@ -1,6 +1,7 @@
 #include "unit/kube/scripted_server.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/text.h"
 #include "http/tls.h"
 
 namespace baton::kube {
@@ -18,6 +20,23 @@ std::string chunk(const std::string& data) {
   std::array<char, 32> size{};
   std::snprintf(size.data(), size.size(), "%zx\r\n", data.size());
   return size.data() + data + "\r\n";
+}
+
+/// Lines, each with its end.
+SeenRequest parse_head(const std::string& head) {
+  SeenRequest request;
+  for (std::size_t at = 0; at < head.size();) {
+    const std::size_t end = head.find("\r\n", at);
+    const std::string line = head.substr(at, end - at);
+    const auto colon = line.find(':');
+    if (at == 0) {
+      request.line = line;
+    } else if (colon != std::string::npos) {
+      request.headers.emplace_back(line.substr(0, colon), trim(line.substr(colon + 1)));
+    }
+    at = end + 2;
+  }
+  return request;
 }
 
 }  // namespace
@@ -53,7 +72,7 @@ ScriptedServer::ScriptedServer(const std::string& name) {
   }
   context_.reset(context->release());
   port_ = ntohs(address.sin_port);
-  thread_ = std::thread([this] { run(); });
+  acceptor_ = std::thread([this] { accept_all(); });
 }
 
 ScriptedServer::~ScriptedServer() {
@@ -61,9 +80,10 @@ ScriptedServer::~ScriptedServer() {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
     shutdown(listener_, SHUT_RDWR);
-    if (current_ >= 0) shutdown(current_, SHUT_RDWR);
+    for (const int descriptor : open_) shutdown(descriptor, SHUT_RDWR);
   }
-  thread_.join();
+  acceptor_.join();
+  for (std::thread& server : servers_) server.join();
   close(listener_);
 }
 
@@ -93,31 +113,41 @@ int ScriptedServer::connections() const {
 
 void ScriptedServer::wait_for_request(std::size_t number) const {
   std::unique_lock lock(mutex_);
-  seen_.wait(lock, [&] { return requests_.size() >= number; });
+  changed_.wait(lock, [&] { return requests_.size() >= number; });
 }
 
-void ScriptedServer::run() {
+void ScriptedServer::wait_until_closed() const {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return open_.empty(); });
+}
+
+void ScriptedServer::accept_all() {
   for (;;) {
     const int descriptor = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    {
-      const std::lock_guard lock(mutex_);
-      if (is_stopping_ || descriptor < 0) {
-        if (descriptor >= 0) close(descriptor);
-        return;
-      }
-      current_ = descriptor;
-    }
-    SSL* ssl = SSL_new(context_.get());
-    SSL_set_fd(ssl, descriptor);
-    if (SSL_accept(ssl) == 1) serve(ssl);
-    SSL_free(ssl);
     const std::lock_guard lock(mutex_);
-    current_ = -1;
-    close(descriptor);
+    if (is_stopping_ || descriptor < 0) {
+      if (descriptor >= 0) close(descriptor);
+      return;
+    }
+    open_.insert(descriptor);
+    servers_.emplace_back([this, descriptor] { serve(descriptor); });
   }
 }
 
-void ScriptedServer::serve(SSL* ssl) {
+void ScriptedServer::serve(int descriptor) {
+  const int no_delay = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
+  SSL* ssl = SSL_new(context_.get());
+  SSL_set_fd(ssl, descriptor);
+  if (SSL_accept(ssl) == 1) answer_all(ssl);
+  SSL_free(ssl);
+  const std::lock_guard lock(mutex_);
+  open_.erase(descriptor);
+  close(descriptor);
+  changed_.notify_all();
+}
+
+void ScriptedServer::answer_all(SSL* ssl) {
   {
     const std::lock_guard lock(mutex_);
     ++connections_;
@@ -144,16 +174,15 @@ bool ScriptedServer::read_request(SSL* ssl, std::string& buffered) {
   for (;;) {
     const auto end = buffered.find("\r\n\r\n");
     if (end != std::string::npos) {
-      const std::string head = buffered.substr(0, end);
-      const auto length_at = head.find("Content-Length: ");
-      const std::size_t length =
-          length_at == std::string::npos ? 0 : std::stoul(head.substr(length_at + 16));
+      SeenRequest request = parse_head(buffered.substr(0, end + 2));
+      const std::string length_text = request.header("Content-Length");
+      const std::size_t length = length_text.empty() ? 0 : std::stoul(length_text);
       if (buffered.size() >= end + 4 + length) {
-        const std::lock_guard lock(mutex_);
-        requests_.push_back(
-            {head.substr(0, head.find("\r\n")), head, buffered.substr(end + 4, length)});
-        seen_.notify_all();
+        request.body = buffered.substr(end + 4, length);
         buffered.erase(0, end + 4 + length);
+        const std::lock_guard lock(mutex_);
+        requests_.push_back(std::move(request));
+        changed_.notify_all();
         return true;
       }
     }

@@ -1,5 +1,5 @@
 // A TLS server on 127.0.0.1 that answers request after request with the bytes it was given, well
-// formed or not. One connection at a time.
+// formed or not, whichever connection it comes on.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,8 +31,11 @@ Answer ended_stream(const std::vector<std::string>& lines);
 
 struct SeenRequest {
   std::string line;  // "GET /path HTTP/1.1"
-  std::string head;  // with the line
+  http::Headers headers;
   std::string body;
+  std::string header(std::string_view name) const {
+    return std::string(http::header(headers, name));
+  }
 };
 
 class ScriptedServer {
@@ -45,10 +49,12 @@ class ScriptedServer {
   std::vector<SeenRequest> requests() const;
   int connections() const;  // with a completed handshake
   void wait_for_request(std::size_t number) const;
+  void wait_until_closed() const;  // every connection, by either side
 
  private:
-  void run();
-  void serve(SSL* ssl);
+  void accept_all();
+  void serve(int descriptor);
+  void answer_all(SSL* ssl);
   bool read_request(SSL* ssl, std::string& buffered);
 
   const test::CertificateAuthority authority_;
@@ -56,14 +62,15 @@ class ScriptedServer {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   mutable std::mutex mutex_;
-  mutable std::condition_variable seen_;
+  mutable std::condition_variable changed_;
   // Protected by mutex_.
   std::deque<Answer> script_;
   std::vector<SeenRequest> requests_;
   int connections_ = 0;
-  int current_ = -1;
+  std::set<int> open_;
   bool is_stopping_ = false;
-  std::thread thread_;
+  std::thread acceptor_;
+  std::vector<std::thread> servers_;  // the acceptor's until it has ended
 };
 
 }  // namespace baton::kube
