@@ -125,8 +125,8 @@ std::string allowed_methods(const Route& route) {
 }
 
 bool allows(const Route& route, std::string_view method) {
-  if (method == "HEAD") return route.method == "GET";
-  return method == route.method || (method == "GET" && route.method == "STREAM");
+  if (method == "GET") return route.method != "POST";
+  return method == (route.method == "GET" ? "HEAD" : route.method == "POST" ? "POST" : "");
 }
 
 }  // namespace

@@ -1,0 +1,205 @@
+// Refusals: foreign hosts, web pages, unknown paths, methods, parameters and bodies; the
+// description; the probes and the legacy listener.
+#include <set>
+
+#include "local_api_fixture.h"
+
+namespace baton::api {
+namespace {
+
+class RouterTest : public ApiTest {
+ protected:
+  int status_for_host(const std::string& host) {
+    return send({"GET", "/token", {{"Host", host}}, ""})->answer.status;
+  }
+  Exchange probe(const http::Handler& handler, const std::string& target,
+                 const std::string& method = "GET") {
+    const auto exchange =
+        std::make_shared<FakeExchange>(http::Request{method, target, {}, ""}, false);
+    handler(exchange);
+    return exchange;
+  }
+};
+
+TEST_F(RouterTest, OnlyLocalNamesAreAnswered) {
+  lead();
+  for (const char* host :
+       {"localhost", "LocalHost:4040", "127.0.0.1", "127.0.0.1:9", "[::1]", "[::1]:4040"}) {
+    EXPECT_EQ(status_for_host(host), 200) << host;
+  }
+  for (const char* host :
+       {"evil.example", "localhost.evil.example:4040", "127.0.0.1.nip.io", "", "127.0.0.1:x",
+        "localhost:", "[::1]x", "[::2]", "::1", "10.0.0.1:4040"}) {
+    EXPECT_EQ(status_for_host(host), 403) << host;
+  }
+  EXPECT_EQ(send({"GET", "/token", {}, ""})->answer.status, 403) << "HTTP/1.0 without Host";
+  EXPECT_EQ(send({"GET", "/token", {{"Host", "any"}}, ""}, true)->answer.status, 200);
+  EXPECT_EQ(send({"GET", "/token", {}, ""}, true)->answer.status, 200);
+}
+
+TEST_F(RouterTest, WebPagesAreRefused) {
+  lead();
+  for (const char* origin : {"http://evil.example", "null", "http://localhost:4040"}) {
+    const Exchange answer =
+        send({"GET", "/leader", {{"Host", "localhost"}, {"Origin", origin}}, ""});
+    EXPECT_EQ(answer->answer.status, 403) << origin;
+    EXPECT_EQ(board_->answers(), 0U);
+  }
+}
+
+TEST_F(RouterTest, EveryPostNeedsTheControlHeader) {
+  lead();
+  for (const char* path :
+       {"/resign", "/drained", "/ready-to-lead", "/fencing/rejections", "/token/advance"}) {
+    const Exchange answer = send({"POST", path, {{"Host", "localhost"}}, ""});
+    EXPECT_EQ(answer->answer.status, 403) << path;
+    EXPECT_EQ(error(answer),
+              "POST needs the header \"Baton-Control: 1\", which no plain link or form can send; "
+              "add it");
+  }
+  EXPECT_TRUE(posted_.empty());
+}
+
+TEST_F(RouterTest, UnknownPathsAndMethods) {
+  EXPECT_EQ(get("/nowhere")->answer.status, 404);
+  EXPECT_EQ(get("/leader/")->answer.status, 404);
+  EXPECT_EQ(post("/leader")->answer.status, 405);
+  EXPECT_EQ(header(post("/leader"), "Allow"), "GET, HEAD");
+  EXPECT_EQ(header(get("/resign"), "Allow"), "POST");
+  EXPECT_EQ(header(get("/leader/events", "HEAD"), "Allow"), "GET");
+  EXPECT_EQ(get("/leader", "STREAM")->answer.status, 405);
+  EXPECT_EQ(get("/leader/events", "STREAM")->answer.status, 405);
+  EXPECT_EQ(get("/leader", "OPTIONS")->answer.status, 405);
+}
+
+// Errors for people: what was wrong, the value, the rule, the mend.
+TEST_F(RouterTest, BadParametersAreNamed) {
+  const std::map<std::string, std::string> cases{
+      {"/leader?x=1", "unknown query parameter \"x\"; known here: minRemaining, wait, after"},
+      {"/token?x=1", "unknown query parameter \"x\"; known here: none"},
+      {"/leader?wait=-1",
+       "wait: \"-1\" is no duration from 0s to 5m; write a number with a unit, such as 1500ms or "
+       "3s"},
+      {"/leader?wait=6m&after=1",
+       "wait: \"6m\" is no duration from 0s to 5m; write a number with a unit, such as 1500ms or "
+       "3s"},
+      {"/leader?minRemaining=1y",
+       "minRemaining: \"1y\" is no duration from 0s to 12s; write a number with a unit, such as "
+       "1500ms or 3s"},
+      {"/leader?minRemaining=13s",
+       "minRemaining: \"13s\" is no duration from 0s to 12s; write a number with a unit, such as "
+       "1500ms or 3s"},
+      {"/leader?wait=1s", "wait needs after=REVISION, taken from the document you have"},
+      {"/leader?minRemaining=1s&minRemaining=2s",
+       "query parameter \"minRemaining\" is given more than once; give it once"},
+      {"/leader/events?hold=yes", "hold: \"yes\" is neither true nor false; write one of them"},
+  };
+  for (const auto& [target, what] : cases) {
+    const Exchange answer = get(target);
+    EXPECT_EQ(answer->answer.status, 400) << target;
+    EXPECT_EQ(error(answer), what);
+  }
+}
+
+TEST_F(RouterTest, BadBodiesAreNamed) {
+  lead();
+  const std::map<std::string, std::string> cases{
+      {"{", "the body is no JSON object; write {\"key\":\"value\"}"},
+      {"[]", "the body is no JSON object; write {\"key\":\"value\"}"},
+      {"\xff", "the body is no JSON object; write {\"key\":\"value\"}"},
+      {R"({"termId":null})", "body field \"termId\" is neither a string nor a whole number"},
+      {R"({"termId":["a"]})", "body field \"termId\" is neither a string nor a whole number"},
+      {R"({"term":"t1"})", "unknown body field \"term\"; known here: termId, name"},
+      {"{}", "body field \"termId\" is missing: the term meant; 409 if it is not the present one"},
+  };
+  for (const auto& [body, what] : cases) {
+    const Exchange answer = post("/drained", body);
+    EXPECT_EQ(answer->answer.status, 400) << body;
+    EXPECT_EQ(error(answer), what);
+  }
+  EXPECT_TRUE(posted_.empty());
+}
+
+TEST_F(RouterTest, TheDescriptionHasEveryRoute) {
+  const json description = document(get("/openapi.json"));
+  EXPECT_EQ(description["openapi"], "3.0.3");
+  std::set<std::string> paths;
+  for (const auto& [path, methods] : description["paths"].items()) {
+    paths.insert(path);
+    const bool is_post = methods.contains("post");
+    const Exchange other = get(path, is_post ? "GET" : "DELETE");
+    EXPECT_EQ(other->answer.status, 405) << path << " is dispatched";
+  }
+  EXPECT_EQ(paths, (std::set<std::string>{"/", "/leader", "/leader/events", "/token", "/resign",
+                                          "/drained", "/ready-to-lead", "/fencing/rejections",
+                                          "/token/advance", "/openapi.json"}));
+  EXPECT_EQ(description["paths"]["/drained"]["post"]["requestBody"]["content"]["application/json"]
+                       ["schema"]["required"],
+            json::array({"termId"}));
+}
+
+TEST_F(RouterTest, Probes) {
+  const http::Handler probes = probe_handler(context_);
+  EXPECT_EQ(probe(probes, "/livez")->answer.status, 200);
+  EXPECT_EQ(probe(probes, "/livez")->answer.body, "ok\n");
+  EXPECT_EQ(probe(probes, "/livez?verbose")->answer.body,
+            "[+] election-thread: last went round 3 ms ago\nok\n");
+  is_live_ = false;
+  EXPECT_EQ(probe(probes, "/livez")->answer.status, 503);
+  EXPECT_EQ(probe(probes, "/livez")->answer.body,
+            "[-] election-thread: last went round 3 ms ago\nfailed\n");
+  EXPECT_EQ(probe(probes, "/startupz")->answer.status, 200);
+  EXPECT_EQ(probe(probes, "/metrics", "HEAD")->answer.status, 200);
+  EXPECT_EQ(probe(probes, "/metrics")->answer.body, "baton_is_leader 1\n");
+  EXPECT_EQ(probe(probes, "/livez", "POST")->answer.status, 405) << "read-only";
+  EXPECT_EQ(probe(probes, "/resign", "POST")->answer.status, 404) << "no control on the Pod's IP";
+  EXPECT_EQ(probe(probes, "/leader")->answer.status, 404);
+}
+
+// Section 4: /readyz is 200 in all but starting, degraded, blocked, stopped.
+TEST_F(RouterTest, ReadinessByState) {
+  const http::Handler probes = probe_handler(context_);
+  for (int i = 0; i <= static_cast<int>(State::stopped); ++i) {
+    Status status;
+    status.state = static_cast<State>(i);
+    publish(status);
+    const bool ready = status.state != State::starting && status.state != State::degraded &&
+                       status.state != State::blocked && status.state != State::stopped;
+    EXPECT_EQ(probe(probes, "/readyz")->answer.status, ready ? 200 : 503)
+        << to_string(status.state);
+  }
+  Status blocked;
+  blocked.state = State::blocked;
+  blocked.reason = "Lease missing; allow create";
+  publish(blocked);
+  EXPECT_EQ(probe(probes, "/readyz")->answer.body,
+            "[-] state: blocked, Lease missing; allow create\n[+] watch: down\nfailed\n");
+}
+
+TEST_F(RouterTest, LeaderzWaitsForTheApplicationAndTheClock) {
+  const http::Handler probes = probe_handler(context_);
+  EXPECT_EQ(probe(probes, "/leaderz")->answer.status, 503);
+  Status status = leading("t1", 42, server_.now + 12s);
+  status.state = State::warming;
+  publish(status);
+  EXPECT_EQ(probe(probes, "/leaderz")->answer.status, 503);
+  lead();
+  EXPECT_EQ(probe(probes, "/leaderz")->answer.status, 200);
+  server_.now += 12s;
+  EXPECT_EQ(probe(probes, "/leaderz")->answer.status, 503);
+  EXPECT_EQ(probe(probes, "/readyz")->answer.status, 503) << "lapsed: degraded";
+}
+
+TEST_F(RouterTest, LegacyListener) {
+  const http::Handler legacy = legacy_handler(context_);
+  lead();
+  EXPECT_EQ(probe(legacy, "/")->answer.body, "{\"name\":\"web-0\"}");
+  EXPECT_EQ(probe(legacy, "/", "HEAD")->answer.status, 200);
+  EXPECT_EQ(probe(legacy, "/", "POST")->answer.status, 405);
+  EXPECT_EQ(probe(legacy, "/livez")->answer.status, 200);
+  EXPECT_EQ(probe(legacy, "/resign", "POST")->answer.status, 404);
+  EXPECT_EQ(probe(legacy, "/metrics")->answer.status, 404);
+}
+
+}  // namespace
+}  // namespace baton::api
