@@ -10,6 +10,7 @@ namespace {
 
 Error unknown(const std::string& name, const std::vector<Option>& options) {
   std::vector<std::string_view> known;
+  known.reserve(options.size());
   for (const Option& option : options) known.push_back(option.name);
   const std::string close = config::nearest(name, known);
   return Error{printable(name) + ": no such option" +
@@ -39,11 +40,11 @@ Result<Arguments> Arguments::parse(const std::vector<Option>& options, std::size
     if (option == options.end()) return unknown(name, options);
     std::string value;
     if (equals != argument.npos) {
-      if (option->value.empty()) return Error{name + ": takes no value; write " + name};
+      if (option->value.empty()) return Error{name + ": takes no value; leave it out"};
       value = argument.substr(equals + 1);
     } else if (!option->value.empty() && !option->value.starts_with("[")) {
       if (++at == arguments.size()) {
-        return Error{name + ": needs a value; write " + name + "=" + std::string(option->value)};
+        return Error{name + ": needs a value, " + std::string(option->value)};
       }
       value = arguments[at];
     }

@@ -130,7 +130,7 @@ bool Check::check_rights(kube::SideClient& side) {
         (name.empty() ? "" : " with resourceNames [" + name + "]") + " in a Role of namespace " +
         identity_.namespace_name + " bound to this service account";
     if (right.is_optional) {
-      findings_.note(what + " (optional): " + why);
+      findings_.note(std::string(what).append(" (optional): ").append(why));
     } else {
       findings_.fail(what, why);
     }

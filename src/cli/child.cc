@@ -30,6 +30,7 @@ namespace {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> out;
+  out.reserve(texts.size() + 1);
   for (std::string& text : texts) out.push_back(text.data());
   out.push_back(nullptr);
   return out;
@@ -38,13 +39,13 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 std::vector<std::string> merged_environment(
     const std::vector<std::pair<std::string, std::string>>& added) {
   std::vector<std::string> out;
-  for (const auto& [name, value] : added) out.push_back(name + "=" + value);
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     bool is_replaced = false;
     for (const auto& [name, value] : added) is_replaced |= text.starts_with(name + "=");
     if (!is_replaced) out.emplace_back(text);
   }
+  for (const auto& [name, value] : added) out.emplace_back(name).append("=").append(value);
   return out;
 }
 

@@ -50,7 +50,7 @@ const std::vector<Command>& commands() {
        {kLocalAddress,
         kHolder,
         {"--drained", "", "The work has already ended: release at once."},
-        {"--wait", "[=DURATION]", "Wait until released, at most that long (30s)."},
+        {"--wait", "[=DURATION]", "Wait until released, at most that long (30s; 5m is the most)."},
         {"--announce", "",
          "Only say that the end is near: answers turn to no, nothing is released, and it expires "
          "by "

@@ -149,8 +149,7 @@ Executor::End Executor::work(Child& child, Leash leash) {
 }
 
 void Executor::resign(const std::string& term_id) {
-  nlohmann::json body = {{"termId", term_id}};
-  if (!holder_.empty()) body["name"] = holder_;
+  const nlohmann::json body = {{"termId", term_id}};
   const std::string name = holder_.empty() ? "" : "&name=" + percent_encoded(holder_);
   const http::Reply reply =
       client_.call("POST", "/resign?drained=true" + name, body.dump(), kAnswer);

@@ -1,13 +1,10 @@
 #include "cli/feed.h"
 
-#include <algorithm>
-
 namespace baton::cli {
 namespace {
 
 constexpr std::chrono::seconds kAnswer(1);
-constexpr std::chrono::milliseconds kShortestInterval(50);
-constexpr std::chrono::seconds kLongestInterval(1);
+constexpr std::chrono::milliseconds kAgain(250);  // between tries to open a stream
 
 }  // namespace
 
@@ -49,22 +46,19 @@ std::shared_ptr<http::Connection> Feed::stream() {
 }
 
 void Feed::loop() {
-  Instant ask_at = boot_now();
+  Instant try_at = boot_now();
   while (true) {
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      if (!stream_) changed_.wait_for(lock, try_at - boot_now(), [this] { return is_stopping_; });
       if (is_stopping_) return;
     }
-    if (boot_now() >= ask_at) {
-      ask();
-      ask_at = boot_now() + interval_;
-    }
-    if (!stream()) open_stream();
-    if (stream()) {
-      read_stream(ask_at);
+    if (const auto open = stream()) {
+      read(*open);
     } else {
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, ask_at - boot_now(), [this] { return is_stopping_ || must_reopen_; });
+      ask();
+      open_stream();
+      try_at = boot_now() + kAgain;
     }
   }
 }
@@ -80,18 +74,17 @@ void Feed::open_stream() {
   stream_ = std::move(fresh);
 }
 
-void Feed::read_stream(Instant until) {
-  const auto open = stream();
+/// Until the stream ends or is canceled.
+void Feed::read(http::Connection& open) {
   std::string error;
-  while (const auto line = open->next_line(until, error)) {
+  while (const auto line = open.next_line(kNever, error)) {
     if (const auto data = events_.feed(*line)) publish(*data);
-    if (boot_now() >= until) return;
   }
-  if (error == "deadline") return;
   const std::lock_guard lock(mutex_);
   stream_.reset();
 }
 
+/// Finds the address that answers, and the deadline where no stream can be had.
 void Feed::ask() {
   const http::Reply reply = client_.call("GET", "/leader", "", kAnswer);
   if (reply.kind == http::IoKind::ok) publish(reply.response.body);
@@ -100,9 +93,6 @@ void Feed::ask() {
 void Feed::publish(const std::string& json) {
   const auto document = parse_document(json);
   if (!document) return;
-  if (document->validity > Duration(0)) {
-    interval_ = std::clamp<Duration>(document->validity / 12, kShortestInterval, kLongestInterval);
-  }
   {
     const std::lock_guard lock(mutex_);
     if (must_reopen_) return;

@@ -1,6 +1,5 @@
 // The sidecar's word for `baton exec`, on a thread of its own so that no answer that hangs can keep
-// the child alive: a holding connection for changes, and a question now and then for the deadline,
-// which moves with each renewal without being a change.
+// the child alive: a holding connection, over which every change and every renewal comes.
 #pragma once
 
 #include <condition_variable>
@@ -37,7 +36,7 @@ class Feed {
  private:
   void loop();
   void open_stream();
-  void read_stream(Instant until);
+  void read(http::Connection& open);
   void ask();
   void publish(const std::string& json);
   std::shared_ptr<http::Connection> stream();
@@ -45,9 +44,7 @@ class Feed {
   LocalClient client_;
   const std::string holder_;
   const std::function<void()> wake_;
-  // The feed's thread only.
-  EventLines events_;
-  Duration interval_{std::chrono::seconds(1)};
+  EventLines events_;  // the feed's thread only
 
   std::mutex mutex_;
   // The fields below are protected by mutex_.

@@ -38,7 +38,7 @@ int run_resign(const Arguments& arguments, Shell& shell) {
   const auto document = parse_document(reply.response.body);
   if (!document) return kOk;
   shell.out << document->state << "\n";
-  if (!waits || (!document->is_leader && document->state != "draining")) return kOk;
+  if (!waits || reply.response.status != 202) return kOk;
   return fail(shell, kFailed,
               "resign: not released within " + format_duration(*wait) + ", state " +
                   document->state + "; the sidecar goes on, call again with a longer --wait");

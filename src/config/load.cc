@@ -121,6 +121,7 @@ void Loader::read_environment(const Environment& environment) {
   std::map<std::string, std::string_view> keys;
   for (const Setting& setting : settings_table()) keys[variable_of(setting.key)] = setting.key;
   std::vector<std::string_view> known;
+  known.reserve(keys.size());
   for (const auto& [variable, key] : keys) known.push_back(variable);
   for (const auto& [variable, value] : environment) {
     if (!variable.starts_with("BATON_") || is_service_variable(variable, value)) continue;

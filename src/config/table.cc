@@ -101,6 +101,7 @@ std::string store_sidecar(std::string_view value, Draft& draft) {
 
 std::vector<std::string> texts(const std::vector<Address>& addresses) {
   std::vector<std::string> out;
+  out.reserve(addresses.size());
   for (const Address& address : addresses) out.push_back(address.text());
   return out;
 }

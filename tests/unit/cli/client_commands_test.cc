@@ -85,7 +85,7 @@ TEST_F(ClientCommands, ResignSaysWhatItWasAsked) {
 }
 
 TEST_F(ClientCommands, ResignFailsWhileNotReleased) {
-  sidecar_.answer("/resign", 200, document("draining").dump());
+  sidecar_.answer("/resign", 202, document("draining").dump());
   EXPECT_EQ(run({"resign"}).code, 0);
   const Outcome outcome = run({"resign", "--wait=1s"});
   EXPECT_EQ(outcome.code, 1);
