@@ -241,10 +241,10 @@ void ServerImpl::admit(int descriptor) {
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
   if (std::cmp_greater_equal(host_.sessions.size(), host_.limits.connections)) {
-    const auto idlest = std::find_if(host_.sessions.begin(), host_.sessions.end(),
-                                     [](const auto& session) { return session->is_evictable(); });
-    if (idlest == host_.sessions.end()) return;
-    (*idlest)->end(false);
+    const auto rank = [](const auto& session) { return session->eviction_rank(); };
+    const auto first = std::ranges::min_element(host_.sessions, {}, rank);
+    if (first == host_.sessions.end() || rank(*first) == Session::kStays) return;
+    (*first)->end(false);
   }
   Session::start(host_,
                  std::make_unique<AsioTransport>(std::move(socket), tls_ ? &*tls_ : nullptr));
@@ -269,7 +269,7 @@ void ServerImpl::sweep() {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::listen(ServerOptions options, Handler handler) {
+Result<std::unique_ptr<Server>> Server::listen(const ServerOptions& options, Handler handler) {
   SslContext tls;
   if (options.tls) {
     Result<SslContext> made = make_server_context(*options.tls);

@@ -2,7 +2,8 @@
 //
 // Every limit in ServerLimits holds per listener. Malformed requests are answered 400 (or the
 // connection closed) without reaching the handler; too large ones 413 or 431; slow ones 408 or
-// closed; connections over the limit evict the longest idle one, or are closed at once.
+// closed; a connection over the limit evicts the longest idle one, else the one whose request has
+// been incomplete longest, else it is closed at once (all others wait for answers).
 // Accepting backs off when the process is out of file descriptors.
 #pragma once
 
@@ -73,10 +74,11 @@ using Handler = std::function<void(std::shared_ptr<Exchange>)>;
 class Server {
  public:
   /// Binds and listens; the error names the address and the reason (in use, not available…).
-  static Result<std::unique_ptr<Server>> listen(ServerOptions options, Handler handler);
+  static Result<std::unique_ptr<Server>> listen(const ServerOptions& options, Handler handler);
   virtual ~Server() = default;  // stops
 
-  /// Starts the thread. stop() closes everything and joins; safe to call twice.
+  /// Starts the thread. stop() closes everything and joins; safe to call twice, but not on the
+  /// server's own thread.
   virtual void start() = 0;
   virtual void stop() = 0;
 

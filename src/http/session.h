@@ -57,9 +57,9 @@ class Session final : public std::enable_shared_from_this<Session> {
   /// Adds a session to the host's list and starts it.
   static void start(SessionHost& host, std::unique_ptr<Transport> transport);
 
-  bool is_evictable() const {
-    return phase_ == Phase::handshake || phase_ == Phase::idle || phase_ == Phase::lingering;
-  }
+  /// Whom a newcomer over the limit may replace: the lowest first, kStays never.
+  static constexpr int kStays = 2;
+  int eviction_rank() const { return holds() ? kStays : phase_ == Phase::receiving ? 1 : 0; }
   bool is_late(Instant now) const { return deadline_ <= now || write_deadline_ <= now; }
   void expire();
   void end(bool by_peer);

@@ -236,6 +236,19 @@ TEST_F(HttpServer, ClosesNewOnesWhenAllAreBusy) {
   EXPECT_EQ(1, server_->open_connections());
 }
 
+TEST_F(HttpServer, UnfinishedRequestsDoNotKeepOthersOut) {
+  serve({.connections = 2});
+  RawPeer holder(*server_);
+  holder.send("GET /hold HTTP/1.1\r\n\r\n");
+  ASSERT_TRUE(is_held_.wait());
+  RawPeer slow(*server_);
+  slow.send("GET /slow HTT");
+  RawPeer late(*server_);
+  late.send("GET /late HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(contains(late.read_until("GET /late"), "200 OK"));
+  EXPECT_EQ("", slow.read_to_end());
+}
+
 TEST_F(HttpServer, ServesAgainAfterRunningOutOfFileDescriptors) {
   serve();
   RawPeer first(*server_);
