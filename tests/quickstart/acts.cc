@@ -50,7 +50,7 @@ std::string thaw(Stage&, Replica& leader) {
 
 std::string cut_off(Stage& stage, Replica& leader) {
   const std::string user = "candidate-" + leader.name().substr(leader.name().size() - 1);
-  return stage.control("POST", "/faults", R"({"kind": "partition", "user": ")" + user + "\"}")
+  return stage.control("POST", "/faults", R"({"action": "partition", "user": ")" + user + "\"}")
              ? ""
              : "the fault was refused";
 }

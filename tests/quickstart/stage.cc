@@ -69,13 +69,13 @@ Answer Replica::ask() {
   answer.state = "no answer";
   if (reply.kind != http::IoKind::ok || !body.is_object()) return answer;
   answer.leads = reply.response.status == 200;
-  answer.state = body.value("state", "");
-  answer.term_id = body.value("termId", "");
+  const auto text = [&](const char* field) {  // null while not leading
+    return body.contains(field) && body[field].is_string() ? body[field].get<std::string>() : "";
+  };
+  answer.state = text("state");
+  answer.token = text("fencingToken");
   answer.valid_for_ms = body.value("validForMs", std::int64_t{0});
-  answer.revision = body.value("revision", "");
-  if (const auto token = body.find("fencingToken"); token != body.end() && token->is_string()) {
-    answer.token = token->get<std::string>();
-  }
+  answer.revision = text("revision");
   return answer;
 }
 
