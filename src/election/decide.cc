@@ -140,7 +140,7 @@ std::string Election::Impl::why_not_contend() const {
 }
 
 std::string Election::Impl::why_not_acquire() const {
-  const std::string obstacle = election::obstacle(memory_);
+  std::string obstacle = election::obstacle(memory_);
   if (!obstacle.empty() || !memory_.newest) return obstacle;
   if (next_token(memory_, std::max(options_.token_floor, advance_to_)) != 0) return "";
   return "the fencing tokens are used up (R7: at most 999999999999999999): use another Lease";

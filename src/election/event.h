@@ -82,7 +82,9 @@ struct Resign {};
 struct Announce {};
 /// The end of the work of the term `term_id` is proven: (a) drained by every named holder, (b)
 /// every holding connection closed, (c) the application's process exited, (d) native sidecar. A
-/// term id other than the present one does nothing; "" means the present one.
+/// term id other than the present one does nothing; "" means the present one. `drained` resigns a
+/// term that is still led; (b)-(d) count only once the term is draining, so the caller says them
+/// (again) after Resign, Announce or Terminate: what ended before may have been followed by more.
 enum class Proof { drained, connections_closed, process_exited, native_termination };
 struct WorkEnded {
   Proof proof;

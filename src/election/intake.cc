@@ -46,6 +46,10 @@ std::optional<Election::Impl::Pending> Election::Impl::answered(RequestId id, bo
 }
 
 void Election::Impl::on(const Listed& event) {
+  if (event.revision < 1) {  // R6: nothing can be ordered by it
+    const std::string what = "the list's resourceVersion is no positive integer (R6)";
+    return on(ListFailed{event.id, {FailureKind::garbled, {}, what}});
+  }
   const auto pending = answered(event.id, false);
   if (!pending) return;
   hears_list_ = true;

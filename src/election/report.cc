@@ -84,7 +84,7 @@ State Election::Impl::describe_candidate(std::string& reason) const {
 
 Leader Election::Impl::describe_leader() const {
   const Lease* lease = memory_.lease();
-  if (lease == nullptr || lease->holder.empty()) return {};
+  if (lease == nullptr || lease->holder.empty() || memory_.is_unversioned) return {};
   Leader leader{.identity = lease->holder,
                 .address = "",
                 .fencing_token = {},

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "election/record.h"
+
 namespace baton::election::testing {
 
 Timings balanced() {
@@ -23,6 +25,30 @@ Options options_of(const std::string& identity) {
     options.seed = options.seed * 31 + static_cast<unsigned char>(character);
   }
   return options;
+}
+
+Lease released_lease(Token token) {
+  Lease lease;
+  lease.duration_s = 1;
+  lease.transitions = 7;
+  lease.annotations = {{annotation::kTerm, "old"},
+                       {annotation::kReleased, "old/7"},
+                       {annotation::kHolder, "gone"},
+                       {annotation::kDuration, "15"},
+                       {annotation::kFencingToken, std::to_string(token)}};
+  return lease;
+}
+
+Lease held_lease(const std::string& holder, std::int64_t duration_s) {
+  Lease lease;
+  lease.holder = holder;
+  lease.duration_s = duration_s;
+  lease.transitions = 3;
+  lease.annotations = {{annotation::kTerm, "running"},
+                       {annotation::kHolder, holder},
+                       {annotation::kDuration, std::to_string(duration_s)},
+                       {annotation::kFencingToken, "400"}};
+  return lease;
 }
 
 // The store.

@@ -26,6 +26,11 @@ inline constexpr Duration kOneWay = milliseconds(5);
 Timings balanced();
 Options options_of(const std::string& identity);
 
+/// Unheld, with the mark of its last term "old".
+Lease released_lease(Token token);
+/// Held by a baton candidate in the term "running", with token 400.
+Lease held_lease(const std::string& holder, std::int64_t duration_s);
+
 /// The API server's store as far as one Lease goes: compare-and-swap, and one revision counter.
 class Store {
  public:

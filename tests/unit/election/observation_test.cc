@@ -7,18 +7,6 @@
 namespace baton::election::testing {
 namespace {
 
-Lease released_lease(Token token) {
-  Lease lease;
-  lease.duration_s = 1;
-  lease.transitions = 7;
-  lease.annotations = {{annotation::kTerm, "old"},
-                       {annotation::kReleased, "old/7"},
-                       {annotation::kHolder, "gone"},
-                       {annotation::kDuration, "15"},
-                       {annotation::kFencingToken, std::to_string(token)}};
-  return lease;
-}
-
 class Observing : public ::testing::Test {
  protected:
   Observing() { world.store.create(released_lease(400)); }

@@ -1,0 +1,244 @@
+// R7, R17, R18, R19: with which token, after which reading, and who may be quicker.
+#include <gtest/gtest.h>
+
+#include "election/record.h"
+#include "election/wait.h"
+#include "unit/election/waiting.h"
+
+namespace baton::election::testing {
+namespace {
+
+using R7 = Waiting;
+using R17 = Waiting;
+using R18LockDelay = Waiting;
+using R19 = Waiting;
+
+// "T = max(asOf, annotated token + 1, highest token ever seen or sent by this process + 1,
+// configured floor)"
+TEST_F(R7, TheTokenIsTheStoresRevisionOfTheReading) {
+  world.store.create(released_lease(400));
+  world.store.bump(500);
+  Runner& a = follower();
+  EXPECT_EQ(a.written.at(0).annotations.at(annotation::kFencingToken),
+            std::to_string(world.store.revision() - 1))
+      << "of the LIST, not the object's own version";
+  EXPECT_GT(world.store.revision() - 1, *a.written.at(0).base.version);
+}
+
+TEST_F(R7, TheTokenIsAboveTheAnnotatedOne) {
+  world.store.create(released_lease(5'000'000));
+  Runner& a = follower();
+  EXPECT_EQ(a.written.at(0).annotations.at(annotation::kFencingToken), "5000001");
+}
+
+TEST_F(R7, TheTokenIsAtLeastTheFloor) {
+  world.store.create(released_lease(400));
+  Options options = options_of("a");
+  options.token_floor = 7'000'000;
+  Runner& a = world.add(options);
+  world.run_for(2 * kOneWay);
+  EXPECT_EQ(a.written.at(0).annotations.at(annotation::kFencingToken), "7000000");
+}
+
+TEST_F(R7, ABookmarkRaisesTheToken) {
+  world.store.create(held_lease("other", 15));
+  Runner& a = follower();
+  world.store.bump(77);
+  world.bookmark();
+  world.run_for(kOneWay);
+  world.store.edit([](Lease& lease) {
+    lease.holder = "";
+    lease.annotations[annotation::kReleased] = "running/3";
+  });
+  const Revision event = world.store.revision();
+  world.run_for(kOneWay);
+  EXPECT_EQ(a.written.at(0).annotations.at(annotation::kFencingToken), std::to_string(event));
+}
+
+// "An acquisition that no event on the live watch triggered first needs a LIST sent after its timer
+// fired"
+TEST_F(R7, AnExpiryIsReadAfreshBeforeTheWrite) {
+  world.store.create(held_lease("other", 15));
+  Runner& a = follower();
+  world.run_until(received + seconds(15) - Duration(1));
+  const int lists = a.lists;
+  world.run_for(Duration(1));
+  EXPECT_EQ(a.lists, lists + 1);
+  EXPECT_TRUE(a.written.empty());
+  world.run_for(2 * kOneWay);
+  EXPECT_EQ(a.written.size(), 1U);
+}
+
+TEST_F(R7, AnEventOfTheLiveWatchTriggersAtOnce) {
+  world.store.create(held_lease("other", 15));
+  Runner& a = follower();
+  world.store.edit([](Lease& lease) {
+    lease.holder = "";
+    lease.annotations[annotation::kReleased] = "running/3";
+  });
+  EXPECT_EQ(written(a), world.now);
+  EXPECT_EQ(a.lists, 1);
+}
+
+// "after a broken watch likewise"
+TEST_F(R7, ABrokenWatchTakesTheRightAway) {
+  world.store.create(held_lease("other", 15));
+  Runner& a = world.add("a");
+  a.fate = [](const LeaseWrite* write) {
+    return write ? failed(FailureKind::throttled) : served();
+  };
+  world.run_for(2 * kOneWay);
+  world.store.edit([](Lease& lease) {
+    lease.holder = "";
+    lease.annotations[annotation::kReleased] = "running/3";
+  });
+  ASSERT_TRUE(world.run_until_true([&] { return a.written.size() == 1; }));
+  world.break_watch(a);
+  a.fate = [](const LeaseWrite*) { return served(); };
+  ASSERT_TRUE(world.run_until_true([&] { return a.written.size() == 2; }));
+  EXPECT_EQ(a.lists, 2);
+}
+
+// "an annotated token outside that never enters memory: state blocked, reason, documented mend"
+class R7Invalid : public Waiting, public ::testing::WithParamInterface<const char*> {};
+TEST_P(R7Invalid, TokenBlocksAndAMendRecovers) {
+  Lease lease = released_lease(400);
+  lease.annotations[annotation::kFencingToken] = GetParam();
+  world.store.create(lease);
+  Runner& a = follower();
+  world.run_for(seconds(30));
+  EXPECT_TRUE(a.written.empty());
+  EXPECT_EQ(a.status().state, State::blocked);
+  EXPECT_NE(a.status().reason.find("set it to the highest token"), std::string::npos);
+  world.store.edit([](Lease& edited) { edited.annotations[annotation::kFencingToken] = "500"; });
+  world.run_for(seconds(1));
+  EXPECT_TRUE(a.leads());
+}
+INSTANTIATE_TEST_SUITE_P(Values, R7Invalid,
+                         ::testing::Values("0", "-3", "", "12x", " 12", "012", "+12", "1e9",
+                                           "1000000000000000000", "99999999999999999999"));
+
+TEST_F(R7, UsedUpTokensBlock) {
+  world.store.create(released_lease(kMaxToken));
+  Runner& a = follower();
+  EXPECT_EQ(a.status().state, State::blocked);
+  EXPECT_TRUE(a.written.empty());
+}
+
+// "Up to three candidates need no wait"; "the share changes with the token so that no Pod is
+// favoured"
+TEST_F(R17, TheShareIsSpreadOverNTimesDelta) {
+  const Duration delta = milliseconds(25);
+  EXPECT_EQ(spread("a", 400, 3, delta), Duration::zero());
+  double sum = 0;
+  Duration most = Duration::zero();
+  for (int i = 0; i < 500; ++i) {
+    const Duration share = spread("pod-" + std::to_string(i), 400, 500, delta);
+    EXPECT_LT(share, 500 * delta);
+    EXPECT_GE(share, Duration::zero());
+    most = std::max(most, share);
+    sum += std::chrono::duration<double>(share).count();
+  }
+  EXPECT_NEAR(sum / 500, 500 * 0.025 / 2, 1.0);
+  EXPECT_GT(most, 450 * delta);
+  EXPECT_NE(spread("pod-1", 400, 500, delta), spread("pod-1", 401, 500, delta));
+}
+
+// "before writing, wait ..., and check memory again (this precedes R7's LIST)"
+TEST_F(R17, AHerdWritesLittle) {
+  world.store.create(released_lease(400));
+  std::vector<Runner*> runners;
+  for (int i = 0; i < 40; ++i) {
+    Options options = options_of("pod-" + std::to_string(i));
+    options.replicas = 40;
+    runners.push_back(&world.add(options));
+  }
+  world.run_for(seconds(2));
+  std::size_t writes = 0;
+  for (Runner* runner : runners) writes += runner->writes(WriteKind::acquire).size();
+  EXPECT_LE(writes, 4U);
+  Runner* leader = nullptr;
+  for (Runner* runner : runners) leader = runner->leads() ? runner : leader;
+  ASSERT_NE(leader, nullptr);
+  leader->feed(WorkEnded{Proof::drained, ""});
+  world.run_for(seconds(2));
+  std::size_t more = 0;
+  for (Runner* runner : runners) more += runner->writes(WriteKind::acquire).size();
+  EXPECT_LE(more - writes, 4U);
+}
+
+// "the next term waits w + L, L the larger of own setting and record; none after a release with
+// the mark"
+TEST_F(R18LockDelay, TheRecordsLargerDelayIsObeyed) {
+  Lease lease = held_lease("other", 15);
+  lease.annotations[annotation::kLockDelay] = "20";
+  world.store.create(lease);
+  Runner& a = follower();
+  expect_waits(a, received, seconds(35));
+}
+
+TEST_F(R18LockDelay, NoneAfterAReleaseWithTheMark) {
+  Lease lease = released_lease(400);
+  lease.annotations[annotation::kLockDelay] = "20";
+  world.store.create(lease);
+  Runner& a = follower();
+  EXPECT_EQ(written(a), received);
+}
+
+Lease own_pod_lease() {
+  Lease lease = held_lease("earlier", 15);
+  lease.annotations[annotation::kIncarnation] = "pod/boot/net";
+  return lease;
+}
+Options own_pod_options() {
+  Options options = options_of("a");
+  options.incarnation = "pod/boot/net";
+  return options;
+}
+
+// "takes over from its own Pod's earlier incarnation at once, as a new term with a new token"
+TEST_F(R19, TheOwnPodsRecordIsTakenAtOnce) {
+  world.store.create(own_pod_lease());
+  Runner& a = world.add(own_pod_options());
+  EXPECT_EQ(written(a), world.now);
+  EXPECT_EQ(world.now, kStart + 2 * kOneWay);
+  EXPECT_NE(a.written.at(0).annotations.at(annotation::kTerm), "running");
+  EXPECT_GT(std::stoll(a.written.at(0).annotations.at(annotation::kFencingToken)), 400);
+}
+
+// "equals its own, non-empty"
+TEST_F(R19, AnotherPodsRecordIsWaitedOut) {
+  Lease lease = own_pod_lease();
+  lease.annotations[annotation::kIncarnation] = "other/boot/net";
+  world.store.create(lease);
+  Runner& a = world.add(own_pod_options());
+  EXPECT_GE(written(a), kStart + seconds(15));
+}
+
+TEST_F(R19, AnEmptyIncarnationIsNobodys) {
+  Lease lease = own_pod_lease();
+  lease.annotations[annotation::kIncarnation] = "";
+  world.store.create(lease);
+  Runner& a = world.add("a");
+  EXPECT_GE(written(a), kStart + seconds(15));
+}
+
+TEST_F(R19, AForeignElectorsHoldIsWaitedOut) {  // the annotations are left over
+  Lease lease = own_pod_lease();
+  lease.holder = "client-go";
+  world.store.create(lease);
+  Runner& a = world.add(own_pod_options());
+  EXPECT_GE(written(a), kStart + seconds(15));
+}
+
+// "With L > 0 it does not apply."
+TEST_F(R19, NotWithALockDelay) {
+  Lease lease = own_pod_lease();
+  lease.annotations[annotation::kLockDelay] = "5";
+  world.store.create(lease);
+  Runner& a = world.add(own_pod_options());
+  EXPECT_GE(written(a), kStart + seconds(20));
+}
+
+}  // namespace
+}  // namespace baton::election::testing
