@@ -11,7 +11,7 @@ constexpr Duration kTokenAge = std::chrono::seconds(60);
 
 /// A token goes into a header: anything but visible ASCII inside it would write another header.
 Result<std::string> read_token(const std::string& path) {
-  const Result<std::string> text = read_file(path);
+  Result<std::string> text = read_file(path);
   if (!text) return text;
   const std::string_view token = trim(*text);
   const bool visible =

@@ -83,8 +83,11 @@ std::string Api::mend(const std::string& verb, int status) const {
            (cluster.token_file.empty() ? "those of " + cluster.source : cluster.token_file);
   }
   if (status != 403) return "";
-  return "; bind a Role that allows '" + verb + "' on leases.coordination.k8s.io '" + target_.name +
-         "' in namespace '" + target_.namespace_name + "' to this identity";
+  // A PUT that creates is authorised as an update first.
+  const std::string verbs = verb == "create" ? "'update' and 'create'" : "'" + verb + "'";
+  return "; bind the Role 'lease', or another that allows " + verbs +
+         " on leases.coordination.k8s.io '" + target_.name + "' in namespace '" +
+         target_.namespace_name + "', to this identity";
 }
 
 Failure Api::failure(const std::string& verb, const http::Reply& reply) {

@@ -8,7 +8,6 @@
 namespace baton::kube {
 namespace {
 
-using election::Failure;
 using election::FailureKind;
 using election::Lease;
 using election::LeaseWrite;

@@ -5,6 +5,7 @@
 
 #include <cpprest/http_client.h>
 #include <cpprest/rawptrstream.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pplx/threadpool.h>
@@ -55,8 +56,11 @@ void finish(Call& call, const pplx::task<web::http::http_response>& task) {
       answer.date_s = parse_http_date(date->second);
     }
   } catch (const web::http::http_exception& exception) {
-    answer.what = printable(exception.what());
     const std::error_code& code = exception.error_code();
+    // Codes of TLS are OpenSSL's own numbers.
+    const char* of_tls = ERR_reason_error_string(static_cast<unsigned long>(code.value()));
+    answer.what = printable(exception.what());
+    if (of_tls != nullptr) answer.what += std::string(": ") + of_tls;
     was_cut = code == std::errc::broken_pipe || code == std::errc::connection_reset ||
               code == std::errc::connection_aborted;
   } catch (const std::exception& exception) {
