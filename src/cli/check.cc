@@ -21,19 +21,22 @@ class Check {
 
   bool run() {
     // Each step needs the one before.
-    static_cast<void>(find_cluster() && find_identity() && reach() && verify_tls() &&
-                      check_credentials() && read_lease());
+    if (!find_cluster()) return false;
+    find_identity();
+    if (!reach() || !verify_tls() || !check_credentials()) return false;
+    check_rights();
+    read_lease();
     return findings_.all_well();
   }
 
  private:
   bool find_cluster();
-  bool find_identity();
+  void find_identity();
   bool reach();
   bool verify_tls();
   bool check_credentials();
-  bool check_rights(kube::SideClient& side);
-  bool read_lease();
+  void check_rights();
+  void read_lease();
 
   bool fail(const std::string& what, const std::string& why) {
     findings_.fail(what, why);
@@ -43,6 +46,7 @@ class Check {
   const config::Settings& settings_;
   Findings findings_;
   std::shared_ptr<kube::Credentials> credentials_;
+  std::unique_ptr<kube::SideClient> side_;
   runtime::Identity identity_;
   std::string server_;  // host:port, for people
 };
@@ -53,17 +57,14 @@ bool Check::find_cluster() {
   server_ = cluster->endpoint.host + ":" + std::to_string(cluster->endpoint.port);
   findings_.ok("cluster: " + cluster->source + ", server " + server_);
   credentials_ = std::make_shared<kube::Credentials>(std::move(cluster).value());
+  side_ = std::make_unique<kube::SideClient>(credentials_);
   return true;
 }
 
-bool Check::find_identity() {
+void Check::find_identity() {
   identity_ = runtime::find_identity(settings_, *credentials_);
-  if (identity_.namespace_name.empty()) {
-    return fail("namespace", "neither a setting nor the credentials name one; write --namespace");
-  }
   findings_.ok("election: Lease " + identity_.namespace_name + "/" + settings_.election +
                ", as Pod " + identity_.pod_name);
-  return true;
 }
 
 bool Check::reach() {
@@ -83,8 +84,7 @@ bool Check::verify_tls() {
   const auto connection = http::Connection::make(credentials_->cluster().endpoint, *tls);
   const std::string why = connection->connect(boot_now() + kTimeout);
   if (!why.empty()) {
-    return fail("TLS", why + "; check that the CA is the server's and that its certificate names " +
-                           server_);
+    return fail("TLS", why + "; give the CA that signed it and a server address that it names");
   }
   findings_.ok("TLS: the server's certificate is verified");
   return true;
@@ -96,8 +96,7 @@ bool Check::check_credentials() {
     findings_.note("the token ended " + std::to_string(wall_now_s() - *expiry_s) +
                    "s ago by its own claim");
   }
-  kube::SideClient side(credentials_);
-  const kube::SideAnswer answer = side.request("GET", "/version", "", kTimeout);
+  const kube::SideAnswer answer = side_->request("GET", "/version", "", kTimeout);
   if (answer.status == 0) return fail("credentials", answer.what);
   if (answer.status == 401) {
     return fail("credentials",
@@ -106,11 +105,10 @@ bool Check::check_credentials() {
   }
   findings_.ok("credentials are accepted");
   if (answer.date_s) judge_clock(*answer.date_s, wall_now_s(), findings_);
-  return check_rights(side);
+  return true;
 }
 
-/// True also if a right is missing: what follows says more.
-bool Check::check_rights(kube::SideClient& side) {
+void Check::check_rights() {
   for (const Right& right : rights()) {
     const std::string name = right.resource == "leases" ? settings_.election
                              : right.resource == "pods" ? identity_.pod_name
@@ -118,8 +116,8 @@ bool Check::check_rights(kube::SideClient& side) {
     const std::string what = "right to " + std::string(right.verb) + " " +
                              std::string(right.resource) + (name.empty() ? "" : " " + name);
     const auto allowed =
-        side.can_i(std::string(right.verb), std::string(right.group), std::string(right.resource),
-                   identity_.namespace_name, name, kTimeout);
+        side_->can_i(std::string(right.verb), std::string(right.group), std::string(right.resource),
+                     identity_.namespace_name, name, kTimeout);
     if (allowed && *allowed) {
       findings_.ok(what);
       continue;
@@ -135,10 +133,9 @@ bool Check::check_rights(kube::SideClient& side) {
       findings_.fail(what, why);
     }
   }
-  return true;
 }
 
-bool Check::read_lease() {
+void Check::read_lease() {
   kube::LeaseClient client(credentials_, {identity_.namespace_name, settings_.election, kTimeout});
   std::vector<Duration> latencies;
   std::optional<election::Lease> lease;
@@ -147,14 +144,13 @@ bool Check::read_lease() {
     const Instant sent = boot_now();
     const auto answer = client.list(static_cast<election::RequestId>(i) + 1);
     if (const auto* failed = std::get_if<election::ListFailed>(&answer)) {
-      return fail("Lease", failed->failure.what);
+      return findings_.fail("Lease", failed->failure.what);
     }
     latencies.push_back(boot_now() - sent);
     lease = std::get<election::Listed>(answer).lease;
   }
   describe_lease(lease, findings_);
   judge_latency(std::move(latencies), settings_.timings, findings_);
-  return true;
 }
 
 }  // namespace
