@@ -135,9 +135,11 @@ void LocalApi::Impl::events(const Call& call) {
   }
   if (!call.flag("hold")) return waiters_->stream(call.exchange, [](bool) {});
   context_.ledger->opened(name);
-  waiters_->stream(call.exchange, [self = shared_from_this(), name](bool by_peer) {
-    self->context_.ledger->closed(name, by_peer, self->context_.board->answers());
-    self->post_proof();
+  waiters_->stream(call.exchange, [self = weak_from_this(), name](bool by_peer) {
+    const auto impl = self.lock();
+    if (!impl) return;
+    impl->context_.ledger->closed(name, by_peer, impl->context_.board->answers());
+    impl->post_proof();
   });
 }
 

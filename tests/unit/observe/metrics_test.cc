@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -144,7 +143,6 @@ TEST_F(MetricsTest, Counts) {
 std::set<std::string> rows_of(const std::string& page) {
   std::map<std::string, std::string> help, type;
   std::map<std::string, std::set<std::string>> labels;
-  const std::regex label(R"re((\w+)=")re");
   std::istringstream lines(page);
   for (std::string line, name; std::getline(lines, line);) {
     std::istringstream words(line);
@@ -155,8 +153,10 @@ std::set<std::string> rows_of(const std::string& page) {
       (what == "HELP" ? help : type)[name] = std::string(trim(rest));
       continue;
     }
-    for (std::sregex_iterator it(line.begin(), line.end(), label), end; it != end; ++it) {
-      const std::string key = (*it)[1];
+    for (auto equals = line.find("=\""); equals != std::string::npos;
+         equals = line.find("=\"", equals + 1)) {
+      const auto start = line.find_last_of("{,", equals) + 1;
+      const std::string key = line.substr(start, equals - start);
       if (key != "name" && key != "lease_namespace" && key != "le") {
         labels[name].insert(" `" + key + "`");
       }
