@@ -118,6 +118,19 @@ TEST_F(R2, AReplyAfterTheTermLapsedExtendsNothing) {
   EXPECT_NE(a.status().term_id, term) << "a lapsed term is dead for ever (R8)";
 }
 
+TEST_F(R2, ALateReplyDoesNotReviveATermThatLapsedWhileDraining) {
+  Runner& a = leader();
+  a.is_cut_off = true;
+  a.asks = false;
+  a.handed_out = world.now + seconds(60);  // so that it is not released in between
+  a.fate = [](const LeaseWrite*) { return slow(seconds(14)); };
+  a.feed(Resign{});
+  const Instant deadline = a.status().deadline;
+  world.run_until(a.written_at.back() + seconds(14));
+  EXPECT_EQ(a.status().deadline, deadline);
+  EXPECT_FALSE(a.has(NoticeKind::extended));
+}
+
 // "... and no newer version in memory contradicts it; otherwise that term id is dead"
 TEST_F(R2, ANewerVersionContradictsALateReply) {
   Runner& a = world.add("a");

@@ -151,6 +151,18 @@ TEST_F(R6, ALateReplyNeverOverwritesANewerObservation) {
   EXPECT_FALSE(a.has(NoticeKind::history_went_back)) << "merely late (R14)";
 }
 
+TEST_F(R6, AnOlderEventNeverOverwritesANewerObservation) {
+  const Lease released = *world.store.lease();
+  world.store.hold_as_foreign("other", 15);
+  Runner& a = world.add("a");
+  world.run_for(seconds(1));
+  a.feed(Watched{1, WatchEventKind::changed, *released.version, released});
+  a.feed(Watched{1, WatchEventKind::deleted, *released.version, {}});
+  world.run_for(seconds(1));
+  EXPECT_EQ(a.status().leader.identity, "other");
+  EXPECT_TRUE(a.written.empty());
+}
+
 // "a Lease whose version is no positive integer gets no token and no leader (fail closed, with the
 // reason shown)"
 TEST_F(R6, AnUnusableVersionEndsTheTermAndBlocks) {
