@@ -35,17 +35,13 @@ void print(std::ostream& out, const Document& document, Instant now) {
   print_row(out, "transitions", document.leader_transitions);
 }
 
-/// "" or why the text is no document.
-std::string show(const std::string& text, bool as_json, Shell& shell) {
+void show(const std::string& text, const Document& document, bool as_json, Shell& shell) {
   if (as_json) {
     shell.out << trim(text) << std::endl;
-    return "";
+    return;
   }
-  const auto document = parse_document(text);
-  if (!document) return document.error();
-  print(shell.out, *document, boot_now());
+  print(shell.out, document, boot_now());
   shell.out << std::flush;
-  return "";
 }
 
 int watch(const LocalClient& client, bool as_json, Shell& shell) {
@@ -56,17 +52,18 @@ int watch(const LocalClient& client, bool as_json, Shell& shell) {
     return fail(shell, kFailed, "status: " + describe(reply, client));
   }
   EventLines events;
-  std::string error;
-  for (bool is_first = true; shell.out;) {
+  std::string error, revision;
+  while (shell.out) {
     const auto line = stream->next_line(kNever, error);
     if (!line) break;
     const auto data = events.feed(*line);
     if (!data) continue;
-    if (!as_json && !is_first) shell.out << "\n";
-    is_first = false;
-    if (std::string why = show(*data, as_json, shell); !why.empty()) {
-      return fail(shell, kFailed, "status: " + why);
-    }
+    const auto document = parse_document(*data);
+    if (!document) return fail(shell, kFailed, "status: " + document.error());
+    if (document->revision == revision) continue;  // only the deadline moved
+    if (!as_json && !revision.empty()) shell.out << "\n";
+    revision = document->revision;
+    show(*data, *document, as_json, shell);
   }
   return fail(shell, kFailed,
               "status: the sidecar ended the stream" + (error.empty() ? "" : ": " + error));
@@ -84,8 +81,10 @@ int run_status(const Arguments& arguments, Shell& shell) {
     return fail(shell, kFailed, "status: " + describe(reply, *client));
   }
   if (arguments.has("--watch")) return watch(*client, as_json, shell);
-  const std::string why = show(reply.response.body, as_json, shell);
-  return why.empty() ? kOk : fail(shell, kFailed, "status: " + why);
+  const auto document = parse_document(reply.response.body);
+  if (!document) return fail(shell, kFailed, "status: " + document.error());
+  show(reply.response.body, *document, as_json, shell);
+  return kOk;
 }
 
 }  // namespace baton::cli

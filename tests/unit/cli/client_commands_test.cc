@@ -134,15 +134,20 @@ TEST_F(ClientCommands, StatusIsATableOrTheDocument) {
 }
 
 TEST_F(ClientCommands, StatusWatchShowsEachChangeUntilTheStreamEnds) {
-  sidecar_.publish(document("following"));
+  const auto first = document("following");
+  auto renewed = first, second = document("leading");
+  renewed["validForMs"] = 5;
+  second["revision"] = "r2";
+  sidecar_.publish(first);
   Outcome outcome{};
   std::thread watching([&] { outcome = run({"status", "--watch", "--json"}); });
   EXPECT_TRUE(sidecar_.wait_for_streams(1));
-  sidecar_.publish(document("leading"));
+  sidecar_.publish(renewed);  // the same revision: no change
+  sidecar_.publish(second);
   sidecar_.end_streams();
   watching.join();
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_EQ(outcome.out, document("following").dump() + "\n" + document("leading").dump() + "\n");
+  EXPECT_EQ(outcome.out, first.dump() + "\n" + second.dump() + "\n");
   EXPECT_NE(outcome.err.find("the sidecar ended the stream"), std::string::npos);
 }
 
