@@ -80,7 +80,7 @@ WriteReply ApiServer::write(ProcessId from, const LeaseWrite& write, json body, 
     return {refusal(stored.outcome), nullptr};
   }
   if (store_.revision() != before) {
-    invariants_.applied(from, write, sent_at);
+    invariants_.applied(from, write, *lease_json_.decode(stored.object), sent_at);
     committed(to_string(write.kind));
   }
   return {std::nullopt, lease_json_.decode(stored.object)};
@@ -188,6 +188,7 @@ bool ApiServer::restore(Duration age, election::Revision bump, Duration downtime
   const devserver::Snapshot snapshot = std::prev(newer)->second;
   snapshots_.erase(newer, snapshots_.end());
   ++epoch_;
+  invariants_.history_restarted();
   go_down_until(world_.now() + downtime);
   const election::Revision lost = bump > 0 ? store_.revision() - snapshot.revision : 0;
   store_.restore(snapshot, lost + bump);

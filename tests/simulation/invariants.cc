@@ -32,6 +32,16 @@ bool held_by_baton(const election::Lease& lease) {
   return lease.holder.empty() || lease.annotated(annotation::kHolder) == lease.holder;
 }
 
+// What R9 wants to see.
+bool stored_as_sent(const election::LeaseWrite& write, const election::Lease& stored) {
+  const auto same = [&](const char* key) {
+    const auto sent = write.annotations.find(key);
+    return sent != write.annotations.end() && stored.annotated(key) == sent->second;
+  };
+  return stored.holder == write.holder && same(annotation::kTerm) && same(annotation::kAttempt) &&
+         same(annotation::kFencingToken);
+}
+
 bool released(const election::Lease& lease) {
   const std::string& term = lease.annotated(annotation::kTerm);
   return lease.holder.empty() && !term.empty() &&
@@ -138,6 +148,10 @@ void Invariants::sent_write(ProcessId id, const election::LeaseWrite& write, Tim
     if (!process.terms.contains(term) || write.base.holder.empty()) {
       violated(7, process.facts.name + " releases the term " + term + " of " + write.base.holder);
     }
+    if (process.facts.lock_delay > 0s && !process.ended.contains(term) &&
+        write.annotations.contains(annotation::kReleased)) {
+      violated(7, process.facts.name + " marks a release that no proof allows");
+    }
     const Work& work = work_[process.facts.pod];
     if (work.obeys && work.until > world_.now()) {
       violated(7, process.facts.name + " releases while its application works for another " +
@@ -155,10 +169,14 @@ bool Invariants::may_write_at_once(const Process& process,
 }
 
 void Invariants::check_wait(const Process& process, const election::LeaseWrite& write, Time since) {
+  const election::Lease& base = write.base;
+  if (base.holder == process.facts.name &&
+      process.handed_out > process.facts.clock.local(world_.now())) {
+    violated(6, process.facts.name + " acquires again while an answer of it is valid");
+  }
   if (may_write_at_once(process, write)) {
     return;
   }
-  const election::Lease& base = write.base;
   Duration wait = whole_seconds(base.duration_s.value_or(0));
   if (held_by_baton(base)) {
     wait = std::max(wait, whole_seconds(annotated_seconds(base, annotation::kDuration)));
@@ -180,9 +198,23 @@ void Invariants::check_wait(const Process& process, const election::LeaseWrite& 
 void Invariants::saw(ProcessId id, const election::Lease& lease) {
   election::Token& highest = processes_[id].highest_seen;
   highest = std::max(highest, token_of(lease));
+  if (lease.version.value_or(0) > processes_[id].newest.version.value_or(0)) {
+    processes_[id].newest = lease;
+  }
 }
 
-void Invariants::applied(ProcessId id, const election::LeaseWrite& write, Instant sent_at) {
+void Invariants::history_restarted() {
+  for (Process& process : processes_) {
+    process.newest = {};
+  }
+}
+
+void Invariants::told_of_end(ProcessId id, const std::string& term_id) {
+  processes_[id].ended.insert(term_id);
+}
+
+void Invariants::applied(ProcessId id, const election::LeaseWrite& write,
+                         const election::Lease& stored, Instant sent_at) {
   Process& process = processes_[id];
   const Instant until = sent_at + process.facts.timings.renew_deadline;
   const auto found = write.annotations.find(annotation::kTerm);
@@ -200,10 +232,13 @@ void Invariants::applied(ProcessId id, const election::LeaseWrite& write, Instan
     }
     highest_acquired_ = std::max(highest_acquired_, token);
     highest_recorded_ = std::max(highest_recorded_, token);
-    process.terms[term] = {token, until};
+    process.terms[term] = {token, until, stored.version.value_or(0), stored_as_sent(write, stored)};
   } else if (write.kind == election::WriteKind::renew && process.terms.contains(term)) {
     Term& renewed = process.terms[term];
-    renewed.applied_until = std::max(renewed.applied_until, until);
+    renewed.version = std::max(renewed.version, stored.version.value_or(0));
+    if (stored_as_sent(write, stored)) {
+      renewed.applied_until = std::max(renewed.applied_until, until);
+    }
   }
 }
 
@@ -220,9 +255,23 @@ void Invariants::believes(ProcessId id, const election::Status& status) {
   process.term_id = status.term_id;
   process.deadline = status.deadline;
   process.believes_until = until;
+  const election::Lease& newest = process.newest;
+  const auto held = process.terms.find(status.term_id);
+  if (held != process.terms.end() && !limits_.contains(Limit::restored_below) &&
+      newest.version.value_or(0) > held->second.version &&
+      (newest.holder != process.facts.name ||
+       newest.annotated(annotation::kTerm) != status.term_id)) {
+    violated(4, process.facts.name + " still believes after having seen version " +
+                    std::to_string(*newest.version) + " held by '" + newest.holder + "'");
+  }
   if (!news) {
     return;
   }
+  check_backed(process, status);
+  check_alone(process);
+}
+
+void Invariants::check_backed(const Process& process, const election::Status& status) {
   const auto term = process.terms.find(status.term_id);
   if (term == process.terms.end()) {
     violated(terms_.contains(status.term_id) ? 9 : 4,
@@ -230,12 +279,13 @@ void Invariants::believes(ProcessId id, const election::Status& status) {
                  ", which no applied write of it began");
   } else if (term->second.token != status.token) {
     violated(4, process.facts.name + " shows a token that it did not write");
+  } else if (!term->second.as_sent) {
+    violated(4, process.facts.name + " believes though its acquisition was not stored as sent");
   } else if (status.deadline > term->second.applied_until) {
     violated(4, process.facts.name + " believes " +
                     std::to_string(seconds(status.deadline - term->second.applied_until)) +
                     " s longer than its applied writes allow");
   }
-  check_alone(process);
 }
 
 void Invariants::check_alone(const Process& process) {
@@ -257,6 +307,7 @@ void Invariants::check_alone(const Process& process) {
 }
 
 void Invariants::answered(ProcessId id, Instant deadline) {
+  processes_[id].handed_out = std::max(processes_[id].handed_out, deadline);
   if (processes_[id].facts.clock.local(world_.now()) >= deadline) {
     violated(10, processes_[id].facts.name + " said yes at or after its deadline");
   }

@@ -7,11 +7,14 @@
 //      had seen or sent (R7)
 //  I3  a resource that checks tokens accepts each token from one term only, and never refuses the
 //      newest term
-//  I4  every belief rests on an applied write of that term by that process, and ends no later than
-//      V after it was sent (R2)
+//  I4  every belief rests on an applied write of that term by that process that was stored as sent,
+//      ends no later than V after it was sent (R2), and at once when a newer version shows
+//      otherwise (R11)
 //  I5  a leader exists within the bound after the faults end
-//  I6  no acquisition before the wait (R4), R19 and released records apart
-//  I7  a release is of the own term, and the work of the own Pod has ended
+//  I6  no acquisition before the wait (R4), R19 and released records apart; of an own lapsed term
+//      not before the validity handed out is over (R10)
+//  I7  a release is of the own term, and the work of the own Pod has ended; with a lock-delay its
+//      mark needs a proof (R12)
 //  I8  requests are bounded, one at a time
 //  I9  no belief in a term that another process start acquired
 //  I10 no "yes" at or after the deadline
@@ -71,7 +74,11 @@ class Invariants {
   /// Each step; more than a candidate can need in a second is a hot loop.
   void stepped(ProcessId id);
   void saw(ProcessId id, const election::Lease& lease);
-  void applied(ProcessId id, const election::LeaseWrite& write, Instant sent_at);
+  void told_of_end(ProcessId id, const std::string& term_id);
+  void applied(ProcessId id, const election::LeaseWrite& write, const election::Lease& stored,
+               Instant sent_at);
+  /// What was seen before a restore contradicts nothing after it.
+  void history_restarted();
 
   /// After each step.
   void believes(ProcessId id, const election::Status& status);
@@ -100,6 +107,8 @@ class Invariants {
   struct Term {
     election::Token token;
     Instant applied_until;  // t_send of the latest applied write + V
+    election::Revision version;
+    bool as_sent;  // the acquisition was stored so
   };
   struct Process {
     ProcessFacts facts;
@@ -110,6 +119,9 @@ class Invariants {
     Instant deadline = election::kLongAgo;
     election::Token highest_seen = 0;   // or sent
     std::map<std::string, Term> terms;  // acquired by this process
+    std::set<std::string> ended;        // terms whose end of work it was told of
+    Instant handed_out = election::kLongAgo;
+    election::Lease newest;  // seen
     Time window{0};
     int requests = 0;
     int steps = 0;
@@ -122,6 +134,7 @@ class Invariants {
   bool may_write_at_once(const Process& process, const election::LeaseWrite& write) const;
   void check_wait(const Process& process, const election::LeaseWrite& write, Time since);
   void check_alone(const Process& process);
+  void check_backed(const Process& process, const election::Status& status);
   void count(Process& process, int& counter, int limit, const char* what);
 
   World& world_;

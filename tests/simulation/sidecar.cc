@@ -76,6 +76,8 @@ void Sidecar::saw(const Event& event) {
     }
   } else if (const auto* written = std::get_if<election::Written>(&event)) {
     invariants_.saw(id_, written->lease);
+  } else if (const auto* ended = std::get_if<election::WorkEnded>(&event)) {
+    invariants_.told_of_end(id_, ended->term_id.empty() ? published_.term_id : ended->term_id);
   }
 }
 
@@ -241,6 +243,15 @@ void Sidecar::write(const election::SendWrite& send) {
   }
 }
 
+// 200 with the object as it was: nothing was written.
+void Sidecar::swallow(election::RequestId id) {
+  const LeaseView present = server_.list().lease;
+  if (present != nullptr) {
+    ++counts_.faults["swallowed write"];
+    world_.after(delay(), [this, id, present] { answer(id, election::Written{id, *present}); });
+  }
+}
+
 void Sidecar::serve_write(const election::SendWrite& send, const nlohmann::json& body,
                           Instant sent_at, int epoch) {
   if (epoch != server_.epoch()) {
@@ -252,6 +263,10 @@ void Sidecar::serve_write(const election::SendWrite& send, const nlohmann::json&
     failure = Failure{FailureKind::unavailable, {}, "503"};
   } else if (world_.random().chance(0.5)) {
     failure = error(false);
+  }
+  if (!failure && world_.now() < machine_.link.altered_until && world_.random().chance(0.3)) {
+    swallow(send.id);
+    return;
   }
   if (!failure) {
     WriteReply reply = server_.write(id_, send.write, body, sent_at);

@@ -92,12 +92,14 @@ class Sidecar {
   void write(const election::SendWrite& send);
   void serve_write(const election::SendWrite& send, const nlohmann::json& body, Instant sent_at,
                    int epoch);
+  void swallow(election::RequestId id);
   void answer(election::RequestId id, election::Event event);
   std::optional<election::Failure> error(bool applied);
   void start_watch(election::WatchId id, election::Revision from);
   void stop_watch();
   void watched(election::WatchId id, const devserver::Change& change);
   void watch_delivers(election::Watched event);
+  void watch_ends(election::WatchEnded end);
   void bookmark(election::WatchId id);
 
   World& world_;

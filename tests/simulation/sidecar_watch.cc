@@ -1,4 +1,5 @@
 // The watch of a simulated sidecar: in order, but late, repeated, silent or broken.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "simulation/sidecar.h"
@@ -63,8 +64,14 @@ void Sidecar::break_watch(FailureKind kind) {
   server_.unwatch(watch_.subscription);
   watch_.subscription = 0;
   watch_.open = false;
+  watch_ends(election::WatchEnded{id, {kind, {}, "the watch ended"}});
+}
+
+// After the events that came before, as on any stream; a deaf one never hears of it.
+void Sidecar::watch_ends(election::WatchEnded end) {
   if (!watch_.deaf) {
-    later(delay(), election::WatchEnded{id, {kind, {}, "the watch ended"}});
+    world_.at(std::max(watch_.last + 1us, world_.now() + delay()),
+              [this, end = std::move(end)] { deliver(end); });
   }
 }
 
@@ -84,9 +91,7 @@ void Sidecar::watched(election::WatchId id, const Change& change) {
   if (change.kind == ChangeKind::ended) {
     watch_.open = false;
     watch_.subscription = 0;
-    if (!watch_.deaf) {
-      later(delay(), election::WatchEnded{id, {FailureKind::unknown, {}, "connection reset"}});
-    }
+    watch_ends(election::WatchEnded{id, {FailureKind::unknown, {}, "connection reset"}});
     return;
   }
   const LeaseView lease = server_.decode(change.object);
