@@ -47,15 +47,16 @@ Answer Baton::post(const std::string& target, const std::string& body) {
 
 json Baton::status() { return get("/leader").json(); }
 
-std::string Baton::state() {
+std::string Baton::text_of(const char* field) {
   const json document = status();
-  return document.is_object() ? document.value("state", "") : "";
+  const bool is_text =
+      document.is_object() && document.contains(field) && document[field].is_string();
+  return is_text ? document[field].get<std::string>() : "";
 }
 
-std::string Baton::reason() {
-  const json document = status();
-  return document.is_object() ? document.value("reason", "") : "";
-}
+std::string Baton::state() { return text_of("state"); }
+
+std::string Baton::reason() { return text_of("reason"); }
 
 bool Baton::leads() { return get("/leader").status == 200; }
 

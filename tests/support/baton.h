@@ -39,8 +39,8 @@ class Baton {
   /// GET /leader: the status document; null while nobody answers.
   nlohmann::json status();
   std::string state();
-  bool leads();
   std::string reason();
+  bool leads();
   /// -1 while it does not lead.
   std::int64_t token();
 
@@ -50,6 +50,8 @@ class Baton {
   NamedLog named_log() const { return {options_.pod, log()}; }
 
  private:
+  std::string text_of(const char* field);
+
   BatonOptions options_;
   std::uint16_t local_port_, probe_port_;
   Process process_;

@@ -39,8 +39,9 @@ class Process {
  public:
   using Environment = std::map<std::string, std::string>;
 
-  /// Starts arguments[0] (a path) with our environment, changed by `environment`. Standard output
-  /// and error go to the file `output`. Start it on the main thread: its end ends the program.
+  /// Starts arguments[0] (a path) with our environment, without its BATON_*, and changed by
+  /// `environment`. Standard output and error go to the file `output`. Start it on the main thread:
+  /// its end ends the program.
   Process(const std::vector<std::string>& arguments, const Environment& environment,
           std::string output);
   /// Ends it by SIGKILL.
