@@ -231,7 +231,7 @@ TEST_P(R9Reply, CountsOnlyIfItShowsWhatWasSent) {
       reply.annotations[annotation::kTerm] = "another";
       break;
     case 4:
-      reply.annotations[annotation::kFencingToken] = "1";
+      reply.annotations[annotation::kFencingToken] = "999999";  // above, so that R14 is silent
       break;
     case 5:
       reply.annotations[annotation::kAttempt] = "another";
