@@ -1,6 +1,7 @@
 #include "simulation/api_server.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -55,8 +56,14 @@ LeaseParts parts(json& object) {
 
 }  // namespace
 
+// The world's time as MicroTime.
 std::string ApiServer::stamp() const {
-  return "2026-01-01T00:00:00." + std::to_string(world_.now().count());
+  const auto us = std::chrono::floor<std::chrono::microseconds>(world_.now()).count();
+  char text[32];
+  std::snprintf(text, sizeof text, "2026-01-01T%02d:%02d:%02d.%06dZ",
+                static_cast<int>(us / 3'600'000'000 % 24), static_cast<int>(us / 60'000'000 % 60),
+                static_cast<int>(us / 1'000'000 % 60), static_cast<int>(us % 1'000'000));
+  return text;
 }
 
 ListReply ApiServer::list() { return {store_.revision(), lease_json_.decode(get())}; }
@@ -82,6 +89,9 @@ WriteReply ApiServer::write(ProcessId from, const LeaseWrite& write, json body, 
   if (store_.revision() != before) {
     invariants_.applied(from, write, *lease_json_.decode(stored.object), sent_at);
     committed(to_string(write.kind));
+    if (write.kind == WriteKind::acquire && world_.now() < ambush_until_) {
+      ambush();
+    }
   }
   return {std::nullopt, lease_json_.decode(stored.object)};
 }
@@ -196,6 +206,17 @@ bool ApiServer::restore(Duration age, election::Revision bump, Duration downtime
   return true;
 }
 
+void ApiServer::ambush() {
+  world_.after(world_.random().between(0ms, 15ms), [this] {
+    if (world_.random().chance(0.5)) {
+      remove("delete what was just acquired");
+    } else {
+      edit("clear what was just acquired",
+           [](LeaseParts lease) { lease.spec["holderIdentity"] = ""; });
+    }
+  });
+}
+
 void ApiServer::strip(std::vector<std::string> annotations, Time until) {
   stripped_ = std::move(annotations);
   strip_until_ = until;
@@ -205,6 +226,7 @@ void ApiServer::heal() {
   down_until_ = Time{0};
   create_forbidden_until_ = Time{0};
   strip_until_ = Time{0};
+  ambush_until_ = Time{0};
   mend_record();
 }
 

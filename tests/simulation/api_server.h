@@ -66,6 +66,9 @@ class ApiServer {
   /// To the state of `age` ago, with the API server down for `downtime`. A bump is more than the
   /// revisions lost.
   bool restore(Duration age, election::Revision bump, Duration downtime);
+  /// Whatever is acquired until then is deleted or cleared at once, often before the answer
+  /// arrives.
+  void ambush_until(Time until) { ambush_until_ = until; }
   /// Writes of the Lease until then lose these annotations.
   void strip(std::vector<std::string> annotations, Time until);
   void forbid_create(Time until) { create_forbidden_until_ = until; }
@@ -77,6 +80,7 @@ class ApiServer {
   std::int64_t longest_duration_s() const { return longest_duration_s_; }
 
  private:
+  void ambush();
   void committed(const std::string& who);
   std::string stamp() const;
 
@@ -91,6 +95,7 @@ class ApiServer {
   Time down_until_{0};
   Time create_forbidden_until_{0};
   Time strip_until_{0};
+  Time ambush_until_{0};
   std::vector<std::string> stripped_;
   int epoch_ = 0;
   std::int64_t longest_duration_s_ = 0;

@@ -41,7 +41,7 @@ std::string report(const Counts& counts) {
   print(out, "requests", counts.writes);
   print(out, "runs partly excluded, not covered by design", counts.limits);
   out << counts.seeds << " seeds, " << counts.events << " events, " << counts.terms
-      << " terms (mean " << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds)
+      << " tokens (mean " << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds)
       << " a seed, most " << counts.most_terms << "), " << counts.refusals
       << " writes with an old token refused by the resource; without the check "
       << counts.corruptions << " would have been taken\n";

@@ -171,6 +171,7 @@ const std::vector<Fault>& all_faults() {
       {"old events (F18, F19)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::stale_until, until); }},
       {"Lease deleted (F20)", [](S& s, R&, Time) { F::forgets_duration(s); return F::server(s).remove("delete"); }},
       {"Lease re-created (F20)", [](S& s, R&, Time) { return recreate(s); }},
+      {"acquisition undone (F20, F21)", [](S& s, R& v, Time until) { F::forgets_duration(s); F::server(s).ambush_until(until); v.tell(election::Resign{}); return true; }},
       {"create forbidden (F20)", [](S& s, R&, Time until) { F::forgets_duration(s); F::server(s).forbid_create(until); return F::server(s).remove("delete"); }},
       {"holder cleared (F21)", [](S& s, R&, Time) { return F::edit(s, "clear the holder", [](LeaseParts l, S&) { l.spec["holderIdentity"] = ""; }); }},
       {"holder replaced (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "another holder", [](LeaseParts l, S& t) { l.spec["holderIdentity"] = "somebody-else"; l.spec["leaseDurationSeconds"] = F::random(t).chance(0.5) ? 1 : F::lease_duration_s(t); }); }},

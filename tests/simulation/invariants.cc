@@ -203,6 +203,13 @@ void Invariants::saw(ProcessId id, const election::Lease& lease) {
   }
 }
 
+void Invariants::saw_absence(ProcessId id, election::Revision revision) {
+  if (revision > processes_[id].newest.version.value_or(0)) {
+    processes_[id].newest = {};
+    processes_[id].newest.version = revision;
+  }
+}
+
 void Invariants::history_restarted() {
   for (Process& process : processes_) {
     process.newest = {};

@@ -74,6 +74,7 @@ class Invariants {
   /// Each step; more than a candidate can need in a second is a hot loop.
   void stepped(ProcessId id);
   void saw(ProcessId id, const election::Lease& lease);
+  void saw_absence(ProcessId id, election::Revision revision);
   void told_of_end(ProcessId id, const std::string& term_id);
   void applied(ProcessId id, const election::LeaseWrite& write, const election::Lease& stored,
                Instant sent_at);

@@ -1,11 +1,10 @@
-// Between the Lease as the store keeps it and as the rules see it.
+// Between the Lease as the store keeps it and as the rules see it: the codec that ships.
 #pragma once
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "devserver/store.h"
 #include "election/lease.h"
@@ -20,13 +19,15 @@ class LeaseJson {
  public:
   /// Each stored version is decoded once.
   LeaseView decode(const devserver::Object& object);
-  /// The body of the PUT; `stamp` stands for the wall clock.
-  nlohmann::json encode(const election::LeaseWrite& write, const std::string& stamp);
+  /// The body of the PUT; `now_micro` stands for the wall clock.
+  nlohmann::json encode(const election::LeaseWrite& write, const std::string& now_micro) const;
 
  private:
-  // A view's `raw` is the index of the object it was decoded from.
-  std::vector<devserver::Object> objects_;
-  std::unordered_map<const nlohmann::json*, LeaseView> decoded_;
+  struct Decoded {
+    devserver::Object object;  // keeps the address taken
+    LeaseView view;
+  };
+  std::unordered_map<const nlohmann::json*, Decoded> decoded_;
 };
 
 }  // namespace baton::simulation

@@ -69,6 +69,8 @@ void Sidecar::saw(const Event& event) {
   if (const auto* watched = std::get_if<election::Watched>(&event)) {
     if (watched->id == watch_.id && watched->kind == election::WatchEventKind::changed) {
       invariants_.saw(id_, *watched->lease);
+    } else if (watched->id == watch_.id && watched->kind == election::WatchEventKind::deleted) {
+      invariants_.saw_absence(id_, watched->revision);
     }
   } else if (const auto* listed = std::get_if<election::Listed>(&event)) {
     if (listed->lease) {
