@@ -21,10 +21,10 @@ std::vector<std::string> command(const BatonOptions& options, std::uint16_t loca
                                     "--namespace=baton-test",
                                     "--election=" + options.election,
                                     "--pod-name=" + options.pod,
-                                    "--profile=aggressive",
                                     "--local-address=" + address(local_port),
                                     "--probe-address=" + address(probe_port)};
   words.insert(words.end(), options.flags.begin(), options.flags.end());
+  words.push_back("--profile=" + options.profile);
   return words;
 }
 
@@ -46,6 +46,10 @@ Answer Baton::post(const std::string& target, const std::string& body) {
 }
 
 json Baton::status() { return get("/leader").json(); }
+
+std::int64_t Baton::deadline_ns() {
+  return std::strtoll(text_of("deadlineBoottimeNs").c_str(), nullptr, 10);
+}
 
 std::string Baton::text_of(const char* field) {
   const json document = status();

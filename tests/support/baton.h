@@ -17,13 +17,13 @@ struct BatonOptions {
   std::string election;
   std::string user = "candidate-0";  // whose kubeconfig
   std::string pod = "p0";
-  std::vector<std::string> flags = {};  // more of them, also to override
+  std::string profile = "aggressive";
+  std::vector<std::string> flags = {};  // more of them
   Process::Environment environment = {};
 };
 
 class Baton {
  public:
-  /// Starts it; profile aggressive.
   explicit Baton(const BatonOptions& options);
 
   Process& process() { return process_; }
@@ -43,6 +43,8 @@ class Baton {
   bool leads();
   /// -1 while it does not lead.
   std::int64_t token();
+  /// deadlineBoottimeNs of a fresh answer; 0 while it does not lead.
+  std::int64_t deadline_ns();
 
   /// The log so far; the lines with this "msg".
   std::string log() const { return process_.output(); }

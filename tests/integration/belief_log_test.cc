@@ -1,0 +1,56 @@
+#include "support/belief_log.h"
+
+#include <gtest/gtest.h>
+
+namespace baton::test {
+namespace {
+
+std::string line(const std::string& message, const std::string& term, int token, int at,
+                 int deadline = 0) {
+  return R"({"msg":")" + message + R"(","term_id":")" + term + R"(","token":")" +
+         std::to_string(token) + R"(","boottime_ns":)" + std::to_string(at) +
+         R"(,"deadline_boottime_ns":)" + std::to_string(deadline) + "}\n";
+}
+
+std::size_t violations(const std::string& a, const std::string& b) {
+  return judge({{"a", a}, {"b", b}}).violations.size();
+}
+
+TEST(Judge, TermsOneAfterTheOtherAreFine) {
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 20) + line("extended", "x", 5, 15, 25),
+                       "no JSON at all\n" + line("gained", "y", 6, 25, 35)),
+            0U);
+}
+
+TEST(Judge, OverlapIsSeenAlsoAcrossExtensions) {
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 20) + line("extended", "x", 5, 15, 25),
+                       line("gained", "y", 6, 24, 35)),
+            1U);
+}
+
+TEST(Judge, LossEndsABeliefBeforeItsDeadline) {
+  const std::string lost = line("gained", "x", 5, 10, 20) + line("lost", "x", 5, 12);
+  EXPECT_EQ(violations(lost, line("gained", "y", 6, 13, 23)), 0U);
+  EXPECT_EQ(violations(lost, line("gained", "y", 6, 11, 23)), 1U);
+}
+
+TEST(Judge, ALongTermIsComparedWithAllThatFollow) {
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 100),
+                       line("gained", "y", 6, 20, 30) + line("gained", "z", 7, 40, 50)),
+            2U);
+}
+
+TEST(Judge, TokensRiseAndTermIdsAreUsedOnce) {
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 20), line("gained", "y", 5, 30, 40)), 1U);
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 20), line("gained", "x", 6, 30, 40)), 1U);
+}
+
+TEST(Judge, NothingExtendsALostTerm) {
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 20) + line("lost", "x", 5, 12) +
+                           line("extended", "x", 5, 14, 24),
+                       ""),
+            1U);
+}
+
+}  // namespace
+}  // namespace baton::test
