@@ -153,23 +153,15 @@ void ScriptedServer::answer_all(SSL* ssl) {
     ++connections_;
   }
   std::string buffered;
-  while (read_request(ssl, buffered)) {
-    Answer next;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!script_.empty()) {
-        next = script_.front();
-        script_.pop_front();
-      }
+  while (const std::optional<Answer> next = next_answer(ssl, buffered)) {
+    if (!next->bytes.empty()) {
+      SSL_write(ssl, next->bytes.data(), static_cast<int>(next->bytes.size()));
     }
-    if (!next.bytes.empty()) {
-      SSL_write(ssl, next.bytes.data(), static_cast<int>(next.bytes.size()));
-    }
-    if (next.closes) return;
+    if (next->closes) return;
   }
 }
 
-bool ScriptedServer::read_request(SSL* ssl, std::string& buffered) {
+std::optional<Answer> ScriptedServer::next_answer(SSL* ssl, std::string& buffered) {
   std::array<char, 4096> space{};
   for (;;) {
     const auto end = buffered.find("\r\n\r\n");
@@ -183,11 +175,15 @@ bool ScriptedServer::read_request(SSL* ssl, std::string& buffered) {
         const std::lock_guard lock(mutex_);
         requests_.push_back(std::move(request));
         changed_.notify_all();
-        return true;
+        // Under the same lock: whoever sees the request may rely on what was scripted for it.
+        if (script_.empty()) return Answer{};
+        Answer next = std::move(script_.front());
+        script_.pop_front();
+        return next;
       }
     }
     const int size = SSL_read(ssl, space.data(), static_cast<int>(space.size()));
-    if (size <= 0) return false;
+    if (size <= 0) return {};
     buffered.append(space.data(), static_cast<std::size_t>(size));
   }
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -55,7 +56,8 @@ class ScriptedServer {
   void accept_all();
   void serve(int descriptor);
   void answer_all(SSL* ssl);
-  bool read_request(SSL* ssl, std::string& buffered);
+  /// The answer to the next request of this connection; empty when that has ended.
+  std::optional<Answer> next_answer(SSL* ssl, std::string& buffered);
 
   const test::CertificateAuthority authority_;
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_{nullptr, SSL_CTX_free};
