@@ -40,7 +40,6 @@ bool Election::Impl::leave_if_done() {
     return true;
   }
   if (!is_only_container_replaced_) {
-    if (pending_ && pending_->write == WriteKind::acquire) return true;
     const Lease* lease = memory_.lease();
     if (lease != nullptr && shows_own_term(self_, *lease) &&
         lease->annotated(annotation::kTerm) != abandoned_term_) {

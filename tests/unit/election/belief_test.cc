@@ -123,10 +123,10 @@ TEST_F(R2, ALateReplyDoesNotReviveATermThatLapsedWhileDraining) {
   a.is_cut_off = true;
   a.asks = false;
   a.handed_out = world.now + seconds(60);  // so that it is not released in between
-  a.fate = [](const LeaseWrite*) { return slow(seconds(14)); };
+  a.fate = [](const LeaseWrite*) { return slow(milliseconds(11500)); };
   a.feed(Resign{});
   const Instant deadline = a.status().deadline;
-  world.run_until(a.written_at.back() + seconds(14));
+  world.run_until(a.written_at.back() + milliseconds(11500));
   EXPECT_EQ(a.status().deadline, deadline);
   EXPECT_FALSE(a.has(NoticeKind::extended));
 }
