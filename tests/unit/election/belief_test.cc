@@ -120,13 +120,17 @@ TEST_F(R2, AReplyAfterTheTermLapsedExtendsNothing) {
 
 TEST_F(R2, ALateReplyDoesNotReviveATermThatLapsedWhileDraining) {
   Runner& a = leader();
+  world.run_for(seconds(1));
   a.is_cut_off = true;
   a.asks = false;
   a.handed_out = world.now + seconds(60);  // so that it is not released in between
   a.fate = [](const LeaseWrite*) { return slow(milliseconds(11500)); };
-  a.feed(Resign{});
   const Instant deadline = a.status().deadline;
-  world.run_until(a.written_at.back() + milliseconds(11500));
+  a.feed(Resign{});
+  ASSERT_TRUE(world.run_until_true([&] { return a.writes(WriteKind::renew).size() == 1; }));
+  const Instant replied = a.written_at.back() + milliseconds(11500);
+  ASSERT_GT(replied, deadline);
+  world.run_until(replied);
   EXPECT_EQ(a.status().deadline, deadline);
   EXPECT_FALSE(a.has(NoticeKind::extended));
 }
