@@ -3,6 +3,7 @@
 // clock.
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -99,8 +100,11 @@ TEST(Termination, NativeSidecarOfADyingPodReleasesAtOnce) {
   });
   ASSERT_EQ(candidates.wait_for_leader(), 0);
   Api admin("admin");
-  const Ending ending = say_yes_then_terminate(
-      candidates.at(0), [&] { EXPECT_EQ(admin.remove(kPods + "/" + pod).status, 200); });
+  const Ending ending = say_yes_then_terminate(candidates.at(0), [&] {
+    EXPECT_EQ(admin.remove(kPods + "/" + pod).status, 200);
+    const std::time_t deleted = std::time(nullptr);
+    EXPECT_TRUE(wait_until([&] { return std::time(nullptr) > deleted + 1; }));
+  });
   expect_clean_exit(candidates.at(0));
   const auto released = released_at(candidates.election(), ending.sequence);
   ASSERT_TRUE(released.has_value()) << candidates.at(0).log();
