@@ -26,15 +26,13 @@ TEST_P(LostReplies, OneLostRenewalNeverCostsLeadership) {
   const int leader = candidates.wait_for_leader();
   ASSERT_GE(leader, 0);
   Baton& baton = candidates.at(leader);
-  for (int i = 0; i < 3; ++i) {
-    json fault = {{"action", GetParam()},
-                  {"user", "candidate-" + std::to_string(leader)},
-                  {"verbs", {"update"}},
-                  {"delay_ms", 600},
-                  {"count", 1}};
-    const devserver::Fault once(fault);
-    EXPECT_TRUE(renews(baton, 3)) << baton.log();
-  }
+  const json fault = {{"action", GetParam()},
+                      {"user", "candidate-" + std::to_string(leader)},
+                      {"verbs", {"update"}},
+                      {"delay_ms", 600},
+                      {"count", 1}};
+  const devserver::Fault once(fault);
+  EXPECT_TRUE(renews(baton, 3)) << baton.log();
   EXPECT_TRUE(baton.log_lines("lost").empty()) << baton.log();
   EXPECT_EQ(candidates.judge(), 1U);
 }

@@ -25,8 +25,8 @@ class TestCluster {
   std::uint16_t control_port() const;
   Process& process() { return *server_; }
 
-  /// A Lease name that no test of this binary has used: e0 to e39. The others are for tests that
-  /// name theirs.
+  /// The name of a Lease that does not exist and that none of the last 39 tests used: e0 to e39.
+  /// The others are for tests that name theirs.
   std::string new_election();
 
  private:
