@@ -21,7 +21,8 @@ namespace {
 constexpr std::chrono::seconds kAnswer(5);
 constexpr int kForwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
-// Written by signal handlers. One `baton exec` per process.
+// What signal handlers write. One `baton exec` per process. The descriptor is never closed: a
+// handler may still be running on another thread when the command is over.
 std::atomic<int> wake_descriptor{-1};
 std::atomic<int> pending_signal{0};
 
@@ -40,10 +41,8 @@ void on_signal(int number) {
 /// Handlers and descriptors for the time of one command.
 class Alarm {
  public:
-  Alarm()
-      : timer_(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK)),
-        event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    wake_descriptor = event_;
+  Alarm() : timer_(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK)) {
+    if (wake_descriptor < 0) wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pending_signal = 0;
     struct sigaction action {};
     action.sa_handler = on_signal;
@@ -58,9 +57,7 @@ class Alarm {
       sigaction(kForwarded[i], &before_[i], nullptr);
     }
     sigaction(SIGCHLD, &before_[std::size(kForwarded)], nullptr);
-    wake_descriptor = -1;
     close(timer_);
-    close(event_);
   }
   Alarm(const Alarm&) = delete;
   Alarm& operator=(const Alarm&) = delete;
@@ -73,15 +70,15 @@ class Alarm {
       spec.it_value = {ns / 1'000'000'000, ns % 1'000'000'000};
     }
     timerfd_settime(timer_, TFD_TIMER_ABSTIME, &spec, nullptr);
-    pollfd descriptors[] = {{timer_, POLLIN, 0}, {event_, POLLIN, 0}};
+    pollfd descriptors[] = {{timer_, POLLIN, 0}, {wake_descriptor, POLLIN, 0}};
     poll(descriptors, 2, -1);
     std::uint64_t ignored = 0;
-    [[maybe_unused]] auto size = read(event_, &ignored, sizeof ignored);
+    [[maybe_unused]] auto size = read(wake_descriptor, &ignored, sizeof ignored);
     size = read(timer_, &ignored, sizeof ignored);
   }
 
  private:
-  int timer_, event_;
+  const int timer_;
   struct sigaction before_[std::size(kForwarded) + 1]{};
 };
 
