@@ -198,6 +198,7 @@ void Invariants::check_wait(const Process& process, const election::LeaseWrite& 
 void Invariants::saw(ProcessId id, const election::Lease& lease) {
   election::Token& highest = processes_[id].highest_seen;
   highest = std::max(highest, token_of(lease));
+  processes_[id].seen_terms.insert(lease.annotated(annotation::kTerm));
   if (lease.version.value_or(0) > processes_[id].newest.version.value_or(0)) {
     processes_[id].newest = lease;
   }
@@ -295,17 +296,24 @@ void Invariants::check_backed(const Process& process, const election::Status& st
   }
 }
 
+// Limit::longer_d_forgotten covers only those who never saw the longer term: the others have a
+// debt.
+bool Invariants::may_have_forgotten(const Process& process, const std::string& term_id) const {
+  return limits_.contains(Limit::longer_d_forgotten) && !process.seen_terms.contains(term_id);
+}
+
 void Invariants::check_alone(const Process& process) {
   for (const Process& other : processes_) {
     if (&other != &process && other.alive && other.believes &&
-        other.believes_until > world_.now()) {
+        other.believes_until > world_.now() && !may_have_forgotten(process, other.term_id)) {
       violated(1, process.facts.name + " and " + other.facts.name + " (for another " +
                       std::to_string(seconds(other.believes_until - world_.now())) +
                       " s) both believe");
     }
   }
   for (const auto& [pod, work] : work_) {
-    if (pod != process.facts.pod && work.obeys && work.until > world_.now()) {
+    if (pod != process.facts.pod && work.obeys && work.until > world_.now() &&
+        !limits_.contains(Limit::longer_d_forgotten)) {
       violated(1, process.facts.name + " believes while the application of Pod " +
                       std::to_string(pod) + " works for another " +
                       std::to_string(seconds(work.until - world_.now())) + " s");

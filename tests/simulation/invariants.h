@@ -121,6 +121,7 @@ class Invariants {
     election::Token highest_seen = 0;   // or sent
     std::map<std::string, Term> terms;  // acquired by this process
     std::set<std::string> ended;        // terms whose end of work it was told of
+    std::set<std::string> seen_terms;
     Instant handed_out = election::kLongAgo;
     election::Lease newest;  // seen
     Time window{0};
@@ -134,6 +135,7 @@ class Invariants {
 
   bool may_write_at_once(const Process& process, const election::LeaseWrite& write) const;
   void check_wait(const Process& process, const election::LeaseWrite& write, Time since);
+  bool may_have_forgotten(const Process& process, const std::string& term_id) const;
   void check_alone(const Process& process);
   void check_backed(const Process& process, const election::Status& status);
   void count(Process& process, int& counter, int limit, const char* what);

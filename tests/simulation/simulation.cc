@@ -48,7 +48,7 @@ Simulation::Simulation(Plan plan)
       stage_{world_, server_, invariants_, counts_} {
   Random& random = world_.random();
   timings_ = random.chance(0.6) ? balanced() : aggressive();
-  mixed_ = random.chance(0.15);
+  mixed_ = random.chance(0.25);
   if (mixed_) {
     timings_ = balanced();
   }

@@ -108,6 +108,28 @@ TEST(StoriesTest, AWipedRecordIsWaitedOut) {
   EXPECT_NO_VIOLATION(story);
 }
 
+// R4's debt: a foreign holder with a short duration does not undercut the term it replaced, not
+// even for a candidate whose own D is short.
+TEST(StoriesTest, AShortRecordDoesNotUndercutTheLongerTermBeforeIt) {
+  Story story(std::vector<election::Timings>{balanced(), aggressive()});
+  Replica* leader = story.run_until_led();
+  ASSERT_NE(leader, nullptr);
+  if (leader != &story.replica(0)) {
+    story.hand_over(*leader);
+    leader = story.run_until_led();
+  }
+  ASSERT_EQ(leader, &story.replica(0));
+  leader->link().in_cut_until = leader->link().out_cut_until = story.world.now() + 1h;
+  story.server.edit("another holder", [](LeaseParts lease) {
+    lease.annotations.clear();
+    lease.spec["holderIdentity"] = "somebody-else";
+    lease.spec["leaseDurationSeconds"] = 1;
+  });
+  const Duration took = story.run_until_another_leads_than(leader);
+  EXPECT_GE(took, balanced().lease_duration);
+  EXPECT_NO_VIOLATION(story);
+}
+
 // R15: shorter than 2 R + 2 retry_min, at whatever moment, by silence or by error answers.
 TEST(StoriesTest, AShortOutageNeverCostsLeadership) {
   const election::Timings timings = balanced();

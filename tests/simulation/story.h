@@ -13,11 +13,15 @@ namespace baton::simulation {
 
 class Story {
  public:
-  explicit Story(int replicas, std::uint64_t seed = 1, election::Options options = {})
+  explicit Story(int replicas, std::uint64_t seed = 1)
+      : Story(std::vector<election::Timings>(static_cast<std::size_t>(replicas), balanced()),
+              seed) {}
+  explicit Story(const std::vector<election::Timings>& replicas, std::uint64_t seed = 1)
       : world(seed, false), invariants(world), server(world, invariants, 1000) {
-    options.timings = timings;
-    options.replicas = replicas;
-    for (int slot = 0; slot < replicas; ++slot) {
+    election::Options options;
+    options.replicas = static_cast<int>(replicas.size());
+    for (int slot = 0; slot < options.replicas; ++slot) {
+      options.timings = replicas[static_cast<std::size_t>(slot)];
       replicas_.push_back(std::make_unique<Replica>(
           stage_, slot, ReplicaOptions{options, Says::drained, false, Duration{0}},
           MachineClock{}));
