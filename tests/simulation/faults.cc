@@ -174,7 +174,7 @@ const std::vector<Fault>& all_faults() {
       {"acquisition undone (F20, F21)", [](S& s, R& v, Time until) { F::forgets_duration(s); F::server(s).ambush_until(until); v.tell(election::Resign{}); return true; }},
       {"create forbidden (F20)", [](S& s, R&, Time until) { F::forgets_duration(s); F::server(s).forbid_create(until); return F::server(s).remove("delete"); }},
       {"holder cleared (F21)", [](S& s, R&, Time) { return F::edit(s, "clear the holder", [](LeaseParts l, S&) { l.spec["holderIdentity"] = ""; }); }},
-      {"holder replaced (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "another holder", [](LeaseParts l, S& t) { if (F::random(t).chance(0.3)) { l.annotations.clear(); } l.spec["holderIdentity"] = "somebody-else"; l.spec["leaseDurationSeconds"] = F::random(t).chance(0.5) ? 1 : F::lease_duration_s(t); }); }},
+      {"holder replaced (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "another holder", [](LeaseParts l, S& t) { if (F::random(t).chance(0.3)) { l.annotations.erase(annotation::kDuration); } l.spec["holderIdentity"] = "somebody-else"; l.spec["leaseDurationSeconds"] = F::random(t).chance(0.5) ? 1 : F::lease_duration_s(t); }); }},
       {"duration shortened (F21)", [](S& s, R&, Time) { return F::edit(s, "shorten", [](LeaseParts l, S&) { l.spec["leaseDurationSeconds"] = 1; }); }},
       {"duration lengthened (F21)", [](S& s, R&, Time) { return F::edit(s, "lengthen", [](LeaseParts l, S& t) { l.spec["leaseDurationSeconds"] = 2 * F::lease_duration_s(t); }); }},
       {"duration removed (F21)", [](S& s, R&, Time) { return F::edit(s, "no duration", [](LeaseParts l, S&) { l.spec.erase("leaseDurationSeconds"); }); }},

@@ -121,7 +121,7 @@ TEST(StoriesTest, AShortRecordDoesNotUndercutTheLongerTermBeforeIt) {
   ASSERT_EQ(leader, &story.replica(0));
   leader->link().in_cut_until = leader->link().out_cut_until = story.world.now() + 1h;
   story.server.edit("another holder", [](LeaseParts lease) {
-    lease.annotations.clear();
+    lease.annotations.erase(election::annotation::kDuration);
     lease.spec["holderIdentity"] = "somebody-else";
     lease.spec["leaseDurationSeconds"] = 1;
   });
