@@ -236,7 +236,9 @@ void Election::Impl::send_renewal() {
 // R12: only over a version that shows the own term; with a lock-delay, the mark needs a proof that
 // is more than handed out validity having run out.
 void Election::Impl::send_release() {
-  const Attempt attempt = new_attempt(WriteKind::release, term_->id, term_->token);
+  // Where the record lost the token (0), the highest one sent stands for it.
+  const Token token = term_->token != 0 ? term_->token : memory_.sent;
+  const Attempt attempt = new_attempt(WriteKind::release, term_->id, token);
   const bool with_mark = options_.lock_delay == Duration::zero() || term_->proof.has_value();
   send_write(attempt, release(*memory_.lease(), attempt, with_mark));
 }

@@ -28,6 +28,9 @@ Step Election::Impl::step(const Event& event, Instant now, Instant handed_out) {
   said_no_ = false;
   hears_list_ = false;
 
+  const auto* watched = std::get_if<Watched>(&event);
+  if (watched != nullptr && watched->id == watch_id_)
+    watch_heard_ = now_;  // before it counts as silent
   pass_time();
   std::visit([this](const auto& happened) { on(happened); }, event);
   decide();

@@ -55,6 +55,21 @@ using R16 = Observing;
 TEST_F(R11, AnotherHolder) {
   expect_ends([&] { world.store.hold_as_foreign("intruder", 15); }, "held by intruder");
 }
+// The process was stopped for longer than a watch may be silent: its first step has the event.
+TEST_F(R11, AnEventThatEndsALongSilenceCounts) {
+  WatchId watch = 0;
+  world.observer = [&](Runner&, const Event&, const Step& step) {
+    if (const auto* start = find<StartWatch>(step)) watch = start->id;
+  };
+  Runner& a = leader();
+  Lease cleared = *world.store.lease();
+  cleared.holder = "";
+  cleared.version = *cleared.version + 1;
+  world.now += balanced().lease_duration * 3 / 5 + balanced().request_timeout;
+  a.feed(Watched{watch, WatchEventKind::changed, *cleared.version, cleared});
+  EXPECT_FALSE(a.status().believes);
+  EXPECT_EQ(a.notices(NoticeKind::lost).size(), 1U);
+}
 TEST_F(R11, AnEmptyHolder) {
   expect_ends([&] { world.store.edit([](Lease& lease) { lease.holder = ""; }); }, "cleared");
 }

@@ -29,6 +29,19 @@ TEST_F(R12, WhatAReleaseWrites) {
   EXPECT_EQ(*write.base.version, *before.version);
 }
 
+// A webhook or a hand took the annotation away: "0" would be no token and block everyone (R7).
+TEST_F(R12, AReleaseOverARecordWithoutATokenWritesTheOneSent) {
+  Runner& a = leader();
+  const Token token = a.status().token;
+  world.store.edit([](Lease& lease) { lease.annotations.erase(annotation::kFencingToken); });
+  world.run_for(seconds(1));
+  a.feed(Resign{});
+  world.run_for(seconds(30));
+  ASSERT_EQ(releases(a), 1U);
+  EXPECT_EQ(a.writes(WriteKind::release)[0].annotations.at(annotation::kFencingToken),
+            std::to_string(token));
+}
+
 // "Release only a version that shows own term id; 409 means read and check again, never overwrite"
 TEST_F(R12, AConflictIsReadAndNeverOverwritten) {
   Runner& a = leader();
