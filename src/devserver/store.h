@@ -29,7 +29,7 @@ struct Key {
   std::string name_space;
   std::string name;
 
-  auto operator<=>(const Key&) const = default;
+  auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14
 };
 
 /// What a list or a watch selects: "" for namespace or name means all.
