@@ -15,7 +15,7 @@ enum class Sidecar { ordinary, native };
 struct Settings {
   std::string election;        // --election, the Lease's name
   std::string namespace_name;  // --namespace; "": from the kubeconfig's context or the Pod's token
-  std::string kubeconfig;      // --kubeconfig; "": in-cluster, else KUBECONFIG, else ~/.kube/config
+  std::string kubeconfig;      // --kubeconfig; "": KUBECONFIG, else in-cluster, else ~/.kube/config
   std::string context;         // --context of the kubeconfig; "": current-context
   std::string profile;         // --profile aggressive | balanced | conservative
   election::Timings timings;   // the profile's, changed by --lease-duration, --renew-deadline,

@@ -36,6 +36,14 @@ std::string token_alarm(const Memory& memory, const Sighting& sighting) {
          " after " + text(token_of(*known));
 }
 
+// One version of one object has one content: an event or a reply that shows another was altered on
+// its way (R9). A LIST settles which it is.
+bool is_known_version(const Memory& memory, const Sighting& sighting) {
+  const Lease* known = memory.lease();
+  return known != nullptr && !sighting.before_sending && sighting.lease &&
+         sighting.lease->uid == known->uid && sighting.version == memory.newest->version;
+}
+
 bool is_same(const std::optional<Lease>& one, const std::optional<Lease>& other) {
   if (!one || !other) return one.has_value() == other.has_value();
   return is_same_record(*one, *other);
@@ -44,7 +52,7 @@ bool is_same(const std::optional<Lease>& one, const std::optional<Lease>& other)
 // R14: "wait w", for the longer of what was known and what is shown now.
 void bar(Memory& memory, const Sighting& sighting, Instant now, Duration own) {
   Duration wait = own;
-  if (const Lease* known = memory.lease()) wait = std::max(wait, carried_duration(*known, own));
+  if (const Lease* known = memory.lease()) wait = std::max(wait, owed_duration(*known, own));
   if (sighting.lease) wait = std::max(wait, carried_duration(*sighting.lease, own));
   memory.barred_until = std::max(memory.barred_until, now + wait);
 }
@@ -66,6 +74,11 @@ Taken take_in(Memory& memory, const Sighting& sighting, Instant now, Duration ow
   }
   if (!taken.alarm.empty()) bar(memory, sighting, now, own);
 
+  if (!restarts_history && is_known_version(memory, sighting)) {
+    memory.newest->as_of = std::max(memory.newest->as_of, sighting.as_of);
+    taken.intake = Intake::refreshed;
+    return taken;
+  }
   if (memory.newest && !restarts_history && is_same(memory.newest->lease, sighting.lease)) {
     memory.newest->lease = sighting.lease;
     memory.newest->version = sighting.version;
@@ -74,7 +87,7 @@ Taken take_in(Memory& memory, const Sighting& sighting, Instant now, Duration ow
     return taken;
   }
   if (const Lease* superseded = memory.lease()) {
-    memory.debt = std::max(memory.debt, now + carried_duration(*superseded, own));  // R4
+    memory.debt = std::max(memory.debt, now + owed_duration(*superseded, own));  // R4
   }
   memory.newest = Observation{.lease = sighting.lease,
                               .version = sighting.version,

@@ -1,5 +1,7 @@
 #include "election/options.h"
 
+#include "election/record.h"
+
 namespace baton::election {
 namespace {
 
@@ -15,7 +17,7 @@ std::string seconds(Duration duration) {
 std::string check_timings(const Timings& timings) {
   const auto& [duration, deadline, period, timeout, retry_min, retry_max] = timings;
   for (const Duration length : {duration, deadline, period, timeout, retry_min, retry_max}) {
-    if (length <= Duration::zero() || length > std::chrono::hours(1)) {
+    if (length <= Duration::zero() || length > kLongestTerm) {
       return "a timing is " + seconds(length) +
              ": every timing is above zero and at most one hour (R4); choose a length in between";
     }

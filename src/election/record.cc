@@ -69,6 +69,11 @@ Duration carried_duration(const Lease& lease, Duration own) {
   return carried > Duration::zero() ? carried : own;
 }
 
+Duration owed_duration(const Lease& lease, Duration own) {
+  const Duration carried = carried_duration(lease, own);
+  return carried <= kLongestTerm ? carried : own;
+}
+
 Duration carried_lock_delay(const Lease& lease) {
   if (!lease.holder.empty() && !is_held_by_baton(lease)) return Duration::zero();
   return whole_seconds(positive_integer(lease.annotated(annotation::kLockDelay)));

@@ -14,6 +14,10 @@ namespace baton::election {
 /// The largest length of time read from a record: twice this beside any clock fits in 64 bits.
 inline constexpr Duration kLongest = std::chrono::hours(24 * 365 * 50);
 
+/// R4: no term of baton is longer (check_timings); a record that carries more is obeyed while it
+/// stands, with the state blocked.
+inline constexpr Duration kLongestTerm = std::chrono::hours(1);
+
 /// Whole seconds as a Duration, saturating at kLongest; zero or negative gives zero.
 Duration whole_seconds(std::int64_t seconds);
 
@@ -38,6 +42,9 @@ bool is_same_record(const Lease& one, const Lease& other);
 
 /// max(leaseDurationSeconds, baton/duration); `own` where the record carries neither.
 Duration carried_duration(const Lease& lease, Duration own);
+/// R4: the validity that a superseded version may have left behind. No term of baton lies behind a
+/// duration above kLongestTerm: it counts as `own`, so that a wrong value does no lasting harm.
+Duration owed_duration(const Lease& lease, Duration own);
 /// R18: baton/lock-delay where it describes the holder or the record is unheld, else zero.
 Duration carried_lock_delay(const Lease& lease);
 

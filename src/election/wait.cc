@@ -7,8 +7,6 @@
 namespace baton::election {
 namespace {
 
-constexpr Duration kLongestUnremarked = std::chrono::hours(1);  // R4
-
 // FNV-1a, then murmur3's finalizer: the same everywhere, and one changed digit moves every bit.
 std::uint64_t hash(const std::string& text) {
   std::uint64_t value = 14695981039346656037ULL;
@@ -93,8 +91,7 @@ Turn turn(const Memory& memory, const Candidate& self, Instant handed_out) {
   Instant from = std::max(newest.since + wait, memory.debt) + lock_delay;
   from = std::max(from, memory.barred_until);
   if (lease.holder == self.identity) from = std::max(from, handed_out);
-  return {from, waiting_reason(memory, lease, from, wait),
-          from > newest.since + kLongestUnremarked};
+  return {from, waiting_reason(memory, lease, from, wait), from > newest.since + kLongestTerm};
 }
 
 Duration spread(const std::string& identity, Token token, int replicas, Duration delta) {

@@ -1,6 +1,7 @@
 #include "runtime/elector.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "runtime/identity.h"
@@ -43,7 +44,7 @@ Elector::~Elector() {
   }
   mailbox_.post(election::Tick{});
   client_.cancel();
-  watch_.cancel();
+  watch_.cancel(std::numeric_limits<election::WatchId>::max());
   for (std::thread* thread : {&election_thread_, &request_thread_, &watch_thread_}) {
     if (thread->joinable()) thread->join();
   }
@@ -89,13 +90,13 @@ void Elector::perform(election::Action& action) {
                  [this](election::StartWatch& watch) {
                    const std::lock_guard lock(mutex_);
                    start_watch_ = watch;
-                   watch_.cancel();
+                   watch_.cancel(watch.id - 1);
                    wake_.notify_all();
                  },
-                 [this](election::StopWatch&) {
+                 [this](election::StopWatch& watch) {
                    const std::lock_guard lock(mutex_);
                    start_watch_.reset();
-                   watch_.cancel();
+                   watch_.cancel(watch.id);
                  },
                  [this](election::DialAhead&) {
                    const std::lock_guard lock(mutex_);

@@ -215,6 +215,9 @@ int run(const config::Settings& settings) {
   const Instant start = boot_now();
   observe::set_level(level_named(settings.log_level));
   const Descriptor signals = block_signals();
+  // cpprestsdk would read the system's certificates for each new connection before ours replace
+  // them.
+  ::setenv("SSL_CERT_FILE", "/dev/null", 1);
 
   const auto cluster = kube::find_cluster(settings.kubeconfig, settings.context);
   if (!cluster.ok()) return refuse(cluster.error());

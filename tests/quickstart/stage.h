@@ -16,7 +16,7 @@ namespace baton::quickstart {
 struct Answer {
   bool leads = false;  // 200
   std::string state;   // "no answer" if there was none
-  std::string token;  // "" unless leading
+  std::string token;   // "" unless leading
   std::int64_t valid_for_ms = 0;
   std::string revision;
 };

@@ -70,6 +70,20 @@ TEST_F(R11, AnEventThatEndsALongSilenceCounts) {
   ASSERT_EQ(a.notices(NoticeKind::lost).size(), 1U);
   EXPECT_NE(a.notices(NoticeKind::lost)[0].reason.find("R11"), std::string::npos);
 }
+// R9: an answer that was altered on its way shows nothing new of a version already known.
+TEST_F(R6, AKnownVersionNeverShowsOtherContent) {
+  WatchId watch = 0;
+  world.observer = [&](Runner&, const Event&, const Step& step) {
+    if (const auto* start = find<StartWatch>(step)) watch = start->id;
+  };
+  Runner& a = leader();
+  Lease altered = *world.store.lease();
+  altered.annotations.clear();
+  a.feed(Watched{watch, WatchEventKind::changed, *altered.version, altered});
+  world.run_for(seconds(30));
+  EXPECT_TRUE(a.leads()) << "renews on";
+  EXPECT_FALSE(a.has(NoticeKind::lost));
+}
 TEST_F(R11, AnEmptyHolder) {
   expect_ends([&] { world.store.edit([](Lease& lease) { lease.holder = ""; }); }, "cleared");
 }

@@ -125,6 +125,19 @@ TEST_F(R4, ASupersededLongDurationIsADebtOnce) {
   expect_waits(a, world.now + kOneWay, seconds(60));
 }
 
+// "a wrong value seen once does no lasting harm"
+TEST_F(R4, ASupersededAbsurdDurationIsADebtOfTheOwnOnly) {
+  world.store.create(held_lease("other", 1'000'000'000));
+  Runner& a = follower();
+  world.run_for(seconds(10));
+  EXPECT_EQ(a.status().state, State::blocked);
+  world.store.edit([](Lease& lease) {
+    lease.duration_s = 5;
+    lease.annotations[annotation::kDuration] = "5";
+  });
+  expect_waits(a, world.now + kOneWay, seconds(15));
+}
+
 TEST_F(R4, ADebtThatIsOverDelaysNothing) {
   world.store.create(held_lease("other", 60));
   Runner& a = follower();
@@ -150,7 +163,7 @@ TEST_F(R4, MoreThanAnHourIsBlockedWithTheReason) {
   EXPECT_NE(a.status().reason.find("more than an hour"), std::string::npos) << a.status().reason;
   world.store.hold_as_foreign("client-go", 15);
   world.run_for(kOneWay);
-  EXPECT_EQ(a.status().state, State::blocked) << "the debt is obeyed too";
+  EXPECT_EQ(a.status().state, State::following) << "once seen, it does no lasting harm";
 }
 
 // Absurd durations: no crash, no overflow, nothing taken early.
