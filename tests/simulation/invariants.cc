@@ -199,6 +199,12 @@ void Invariants::saw(ProcessId id, const election::Lease& lease) {
   election::Token& highest = processes_[id].highest_seen;
   highest = std::max(highest, token_of(lease));
   processes_[id].seen_terms.insert(lease.annotated(annotation::kTerm));
+  // R10: what a webhook spoiled and a hand mended counts as sent from then on.
+  const auto own = processes_[id].terms.find(lease.annotated(annotation::kTerm));
+  if (own != processes_[id].terms.end() && lease.holder == processes_[id].facts.name &&
+      token_of(lease) == own->second.token) {
+    own->second.as_sent = true;
+  }
   if (lease.version.value_or(0) > processes_[id].newest.version.value_or(0)) {
     processes_[id].newest = lease;
   }
