@@ -51,7 +51,7 @@ bool add_extension(X509* certificate, X509* issuer, int kind, const char* value)
 }
 
 CertificatePointer make_unsigned(const std::string& name, EVP_PKEY* key) {
-  constexpr long kDay = 24 * 3600;
+  constexpr long kDay = 24L * 3600;
   CertificatePointer certificate(X509_new());
   std::uint64_t serial = 0;
   RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial);

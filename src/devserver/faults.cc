@@ -135,7 +135,7 @@ Fault Faults::for_request(const Met& met, Instant now) {
       --fault->skip;
       continue;
     }
-    const Fault found = *fault;
+    Fault found = *fault;
     if (fault->count > 0 && --fault->count == 0) {
       faults_.erase(fault);
     }

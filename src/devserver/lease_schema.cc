@@ -109,7 +109,8 @@ void erase_nulls(json& object) {
 
 std::string read_spec(json& spec, std::vector<std::string>& unknown) {
   json kept = json::object();
-  for (const auto& [name, value] : spec.items()) {
+  for (const auto& [key, value] : spec.items()) {
+    const std::string& name = key;
     const auto* const field =
         std::find_if(kSpec.begin(), kSpec.end(), [&](const Field& f) { return name == f.name; });
     if (field == kSpec.end()) {

@@ -13,10 +13,8 @@
 #include "devserver/control.h"
 #include "devserver/folder.h"
 
+namespace baton::devserver {
 namespace {
-
-using namespace baton;
-using namespace baton::devserver;
 
 constexpr const char* kUsage =
     "usage: baton-devserver --dir DIR [--port N]\n"
@@ -129,10 +127,14 @@ int serve(const Flags& flags, const sigset_t& ending) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   const pid_t parent = getppid();
   const sigset_t ending = block_signals();
   die_with(parent);
   const auto flags = parse_flags(argc, argv);
   return flags ? serve(*flags, ending) : fail(flags.error());
 }
+
+}  // namespace baton::devserver
+
+int main(int argc, char** argv) { return baton::devserver::run(argc, argv); }

@@ -27,7 +27,7 @@ Overload(F...) -> Overload<F...>;
 }  // namespace
 
 Elector::Elector(election::Options options, Instant start,
-                 std::shared_ptr<kube::Credentials> credentials, kube::LeaseTarget target,
+                 std::shared_ptr<kube::Credentials> credentials, const kube::LeaseTarget& target,
                  std::shared_ptr<api::StatusBoard> board, ElectorSinks sinks)
     : election_(std::move(options), start),
       board_(std::move(board)),

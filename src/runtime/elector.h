@@ -32,7 +32,8 @@ struct ElectorSinks {
 class Elector {
  public:
   Elector(election::Options options, Instant start, std::shared_ptr<kube::Credentials> credentials,
-          kube::LeaseTarget target, std::shared_ptr<api::StatusBoard> board, ElectorSinks sinks);
+          const kube::LeaseTarget& target, std::shared_ptr<api::StatusBoard> board,
+          ElectorSinks sinks);
   /// Stops the threads; releases nothing by itself: post Terminate and wait for `exited` before.
   ~Elector();
 
