@@ -161,7 +161,10 @@ void LocalApi::Impl::resign(const Call& call) {
                     "announce releases nothing and answers at once; leave out drained and wait");
     }
     context_.post(election::Announce{});
-    return call.exchange->reply(document_answer(202));
+    return waiters_->hold(
+        call.exchange, kTurn,
+        [term_id = term_id](const StatusView& view, Instant) { return !is_led(view, term_id); },
+        [this](Waiters::End) { return document_answer(202); });
   }
   if (call.flag("drained") && refuse_name(call)) return;
   context_.post(election::Resign{});

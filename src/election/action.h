@@ -46,8 +46,7 @@ enum class NoticeKind {
   list_failed,
   watch_ended,
   history_went_back,  // R14
-  clock_anomaly,
-  blocked,  // entered the state blocked
+  blocked,            // entered the state blocked
 };
 struct Notice {
   NoticeKind kind;

@@ -79,8 +79,6 @@ const char* to_string(NoticeKind kind) {
       return "watch_ended";
     case NoticeKind::history_went_back:
       return "history_went_back";
-    case NoticeKind::clock_anomaly:
-      return "clock_anomaly";
     case NoticeKind::blocked:
       return "blocked";
   }

@@ -25,7 +25,6 @@ Level level_of(NoticeKind kind) {
     case NoticeKind::lost:
     case NoticeKind::write_unsettled:
     case NoticeKind::list_failed:
-    case NoticeKind::clock_anomaly:
     case NoticeKind::blocked:
       return Level::warning;
     case NoticeKind::history_went_back:

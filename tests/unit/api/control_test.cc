@@ -72,12 +72,15 @@ TEST_F(ControlTest, ResignDrainedProvesAtOnce) {
 TEST_F(ControlTest, AnnounceReleasesNothing) {
   lead();
   const Exchange announce = post("/resign?announce=true");
-  EXPECT_EQ(announce->answer.status, 202);
+  EXPECT_EQ(announce->replies, 0) << "whoever asks after the answer must be told no";
   EXPECT_EQ(posted<election::Announce>(), 1);
   EXPECT_EQ(posted_.size(), 1U);
   EXPECT_EQ(post("/resign?announce=true&drained=true")->answer.status, 400);
   EXPECT_EQ(post("/resign?announce=true&wait=1s")->answer.status, 400);
   EXPECT_EQ(posted_.size(), 1U);
+  publish(draining("t1"));
+  ASSERT_EQ(announce->replies, 1);
+  EXPECT_EQ(announce->answer.status, 202);
 }
 
 TEST_F(ControlTest, DrainedOfAnotherTermDoesNothing) {
