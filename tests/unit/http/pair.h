@@ -97,6 +97,7 @@ class RawServer {
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
   ~RawServer() {
+    shutdown(listener_, SHUT_RDWR);  // a client that never came must not be waited for
     thread_.join();
     ::close(listener_);
   }

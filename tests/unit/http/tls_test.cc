@@ -95,7 +95,7 @@ TEST_F(Tls, DoesNotResumeForAnotherName) {
   const auto context = TlsContext::make(trusting(authority_));
   ASSERT_EQ(IoKind::ok, client_of(*server_, *context)->exchange(get("/"), soon()).kind);
   Endpoint other = endpoint_of(server_->address());
-  other.host = "localhost";  // the same server, by a name its certificate does not have
+  other.host = "loopback.test";  // the same server, by a name its certificate does not have
   const Reply reply = Connection::make(other, *context)->exchange(get("/"), soon());
   EXPECT_EQ(IoKind::refused, reply.kind) << reply.what;
 }
