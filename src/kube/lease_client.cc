@@ -160,7 +160,7 @@ class LeaseClient::Impl {
 
   std::optional<std::int64_t> server_date_s() const {
     const std::lock_guard lock(mutex_);
-    return date_difference_s_;
+    return date_s_;
   }
 
  private:
@@ -173,7 +173,7 @@ class LeaseClient::Impl {
     const auto date = parse_http_date(http::header(reply.response.headers, "Date"));
     if (date) {
       const std::lock_guard lock(mutex_);
-      date_difference_s_ = *date - wall_now_s();
+      date_s_ = *date;
     }
     return reply;
   }
@@ -211,7 +211,7 @@ class LeaseClient::Impl {
   std::unique_ptr<http::Connection> connection_;
   bool running_ = false;
   bool canceled_ = false;
-  std::optional<std::int64_t> date_difference_s_;
+  std::optional<std::int64_t> date_s_;
 };
 
 LeaseClient::LeaseClient(std::shared_ptr<Credentials> credentials, LeaseTarget target)

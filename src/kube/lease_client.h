@@ -33,8 +33,7 @@ class LeaseClient {
   void dial_ahead();
   /// The call under way, if there is one, returns at once as unknown. Any thread.
   void cancel();
-  /// Seconds by which the server's Date is ahead of our wall clock in the last answer, for people.
-  /// Any thread.
+  /// The server's Date in the last answer that had one, in seconds since 1970. Any thread.
   std::optional<std::int64_t> server_date_s() const;
 
  private:
