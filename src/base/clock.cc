@@ -24,9 +24,7 @@ std::string wall_now_micro() {
 }
 
 std::int64_t wall_now_s() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec;
+  return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
 }
 
 }  // namespace baton

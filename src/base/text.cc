@@ -1,9 +1,11 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 
 namespace baton {
 namespace {
@@ -12,12 +14,9 @@ struct Unit {
   std::string_view name;
   std::int64_t ns;
 };
-constexpr Unit kUnits[] = {{"ns", 1},
-                           {"us", 1'000},
-                           {"ms", 1'000'000},
-                           {"s", 1'000'000'000},
-                           {"m", 60'000'000'000},
-                           {"h", 3'600'000'000'000}};
+constexpr Unit kUnits[] = {{"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
+                           {"ms", 1'000'000},        {"us", 1'000},         {"ns", 1}};
+constexpr std::string_view kOfNumbers = "0123456789.";
 constexpr std::int64_t kLongestNs = std::int64_t{10} * 365 * 24 * 3'600'000'000'000;
 
 /// The length of the UTF-8 sequence at `text`, 0 if it is not well formed.
@@ -51,42 +50,40 @@ std::optional<std::int64_t> parse_integer(std::string_view text, std::int64_t mi
 }
 
 std::optional<election::Duration> parse_duration(std::string_view text) {
-  const auto unit_at = text.find_first_not_of("0123456789.");
-  if (unit_at == 0 || unit_at == std::string_view::npos) return {};
-  const std::string_view number = text.substr(0, unit_at);
-  for (const Unit& unit : kUnits) {
-    if (text.substr(unit_at) != unit.name) continue;
-    const auto point = number.find('.');
-    const std::string_view whole = number.substr(0, point);
-    const std::string_view part =
-        point == std::string_view::npos ? std::string_view() : number.substr(point + 1);
-    if (whole.empty() || (point != std::string_view::npos && part.empty()) || part.size() > 9) {
+  std::int64_t total_ns = 0;
+  const Unit* unit = std::begin(kUnits);  // those before it have had their turn
+  do {
+    const std::string_view number = text.substr(0, text.find_first_not_of(kOfNumbers));
+    text.remove_prefix(number.size());
+    const std::string_view name = text.substr(0, text.find_first_of(kOfNumbers));
+    text.remove_prefix(name.size());
+    unit = std::find_if(unit, std::end(kUnits), [&](const Unit& u) { return u.name == name; });
+    const std::string_view whole = number.substr(0, number.find('.'));
+    std::int64_t ns = 0;
+    const auto read = std::from_chars(whole.data(), whole.data() + whole.size(), ns);
+    if (unit == std::end(kUnits) || read.ec != std::errc() || ns > kLongestNs / unit->ns ||
+        number.ends_with('.')) {
       return {};
     }
-    std::int64_t ns = 0;
-    for (const char digit : whole) {
-      if (ns > kLongestNs) return {};
-      ns = ns * 10 + (digit - '0');
-    }
-    if (ns > kLongestNs / unit.ns) return {};
-    ns *= unit.ns;
-    std::int64_t scale = unit.ns;
-    for (const char digit : part) {
+    total_ns += ns * unit->ns;
+    std::int64_t scale = unit->ns;
+    for (const char digit : number.substr(std::min(whole.size() + 1, number.size()))) {
       if (digit == '.' || scale % 10 != 0) return {};
       scale /= 10;
-      ns += (digit - '0') * scale;
+      total_ns += (digit - '0') * scale;
     }
-    return election::Duration(ns);
-  }
-  return {};
+    ++unit;
+  } while (!text.empty());
+  if (total_ns > kLongestNs) return {};
+  return election::Duration(total_ns);
 }
 
 std::string format_duration(election::Duration duration) {
   const std::int64_t ns = duration.count();
-  for (const Unit& unit : {kUnits[5], kUnits[4], kUnits[3], kUnits[2], kUnits[1]}) {
-    if (ns != 0 && ns % unit.ns == 0) return std::to_string(ns / unit.ns) + std::string(unit.name);
-  }
-  return ns == 0 ? "0s" : std::to_string(ns) + "ns";
+  if (ns == 0) return "0s";
+  const Unit* unit = std::begin(kUnits);
+  while (ns % unit->ns != 0) ++unit;
+  return std::to_string(ns / unit->ns).append(unit->name);
 }
 
 std::string_view trim(std::string_view text) {

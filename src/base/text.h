@@ -17,10 +17,11 @@ namespace baton {
 std::optional<std::int64_t> parse_integer(std::string_view text, std::int64_t min,
                                           std::int64_t max);
 
-/// "15s", "250ms", "1.5s", "2m", "1h", "100us": a decimal number and one unit; at most 10 years.
+/// "15s", "250ms", "1.5s", "100us", "1m30s", "1h0m0.5s": decimal numbers, each with its unit, as Go
+/// writes them; units fall from h to ns, each once. Not negative, at most 10 years.
 std::optional<election::Duration> parse_duration(std::string_view text);
 
-/// The shortest of the above that says it exactly: 15s, 250ms, 1500ms, 2m.
+/// The one number and unit, the largest that says it exactly: 15s, 250ms, 1500ms, 2m.
 std::string format_duration(election::Duration duration);
 
 std::string_view trim(std::string_view text);

@@ -17,13 +17,30 @@ TEST(ParseInteger, TakesDigitsInRangeAndNothingElse) {
   }
 }
 
-TEST(ParseDuration, NeedsANumberAndOneUnit) {
+TEST(ParseDuration, NeedsNumbersWithUnits) {
   EXPECT_EQ(parse_duration("15s"), seconds(15));
   EXPECT_EQ(parse_duration("1.5s"), milliseconds(1500));
   EXPECT_EQ(parse_duration("250ms"), milliseconds(250));
   EXPECT_EQ(parse_duration("2m"), seconds(120));
-  for (const char* bad : {"", "15", "s", "1.s", ".5s", "1..5s", "-1s", "1 s", "1y", "1s2",
-                          "99999999999999999999s", "999999h", "1.2.3s"}) {
+  EXPECT_EQ(parse_duration("1.000000001s"), election::Duration(1'000'000'001));
+  EXPECT_EQ(parse_duration("0s"), seconds(0));
+  EXPECT_EQ(parse_duration("87600h"), std::chrono::hours(87600));
+  for (const char* bad :
+       {"", "15", "s", "1.s", ".5s", "1..5s", "-1s", "1 s", "1y", "1s2", "99999999999999999999s",
+        "999999h", "1.2.3s", "1.0000000001s", "0.5ns", "87600.1h"}) {
+    EXPECT_FALSE(parse_duration(bad)) << bad;
+  }
+}
+
+// The retired leader-elector's flags are Go durations, which its scripts print like this.
+TEST(ParseDuration, TakesTheCompoundFormOfGo) {
+  EXPECT_EQ(parse_duration("1m30s"), seconds(90));
+  EXPECT_EQ(parse_duration("1h0m0.5s"), milliseconds(3'600'500));
+  EXPECT_EQ(parse_duration("1h30m"), seconds(5400));
+  EXPECT_EQ(parse_duration("1.5h30m"), seconds(7200));
+  EXPECT_EQ(parse_duration("1s2ms3us4ns"), election::Duration(1'002'003'004));
+  for (const char* bad : {"30s1m", "1m1m", "1m30", "1m-30s", "1m 30s", "1mm30s", "m30s", "1m.5s",
+                          "87600h1ns", "1h30m+1s", "1m30s."}) {
     EXPECT_FALSE(parse_duration(bad)) << bad;
   }
 }
