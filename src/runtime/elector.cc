@@ -165,8 +165,8 @@ void Elector::run_watch() {
     const int timeout_s =
         kShortestWatch_s +
         static_cast<int>((spread >> 33) % (kLongestWatch_s - kShortestWatch_s + 1));
-    post(watch_.run(start.id, start.from, timeout_s, [this](election::Watched event) {
-      if (!mailbox_.try_post(std::move(event))) watch_.cancel();
+    post(watch_.run(start.id, start.from, timeout_s, [this, &start](election::Watched event) {
+      if (!mailbox_.try_post(std::move(event))) watch_.cancel(start.id);
     }));
     lock.lock();
   }

@@ -255,18 +255,33 @@ TEST_F(LeaseClientTest, DialAheadOpensTheConnection) {
   EXPECT_EQ(server_.connections(), 1);
 }
 
-TEST_F(LeaseClientTest, CancelEndsTheCallUnderWayAlone) {
+TEST_F(LeaseClientTest, CancelEndsTheCallUnderWayAndThoseToCome) {
   LeaseClient client = this->client(std::chrono::minutes(5));
-  client.cancel();  // nothing to end
+  server_.then(answer(200, list_json(2, true)));
+  EXPECT_TRUE(std::holds_alternative<election::Listed>(client.list(1)));
   std::thread canceler([&] {
-    server_.wait_for_request(1);
+    server_.wait_for_request(2);
     client.cancel();
   });
-  const WriteAnswer answered = client.write(1, renewal());
+  const WriteAnswer answered = client.write(2, renewal());
   canceler.join();
   EXPECT_EQ(std::get<election::WriteFailed>(answered).failure.kind, FailureKind::unknown);
-  server_.then(answer(200, list_json(2, true)));
-  EXPECT_TRUE(std::holds_alternative<election::Listed>(client.list(2)));
+  const ListAnswer late = client.list(3);
+  EXPECT_EQ(std::get<election::ListFailed>(late).failure.kind, FailureKind::unknown);
+  EXPECT_TRUE(holds(std::get<election::ListFailed>(late).failure.what, "canceled"));
+  EXPECT_EQ(server_.requests().size(), 2u);
+}
+
+// The elector cancels as it ends, when its thread may be about to send.
+TEST_F(LeaseClientTest, CancelReachesACallThatHasYetToBegin) {
+  LeaseClient fresh = client(std::chrono::minutes(5));
+  fresh.cancel();
+  EXPECT_TRUE(std::holds_alternative<election::WriteFailed>(fresh.write(1, renewal())));
+  LeaseClient connected = client(std::chrono::minutes(5));
+  connected.dial_ahead();
+  connected.cancel();
+  EXPECT_TRUE(std::holds_alternative<election::WriteFailed>(connected.write(1, renewal())));
+  EXPECT_EQ(server_.requests().size(), 0u);
 }
 
 TEST_F(LeaseClientTest, ThePathOfTheServerUrlComesFirst) {
@@ -353,8 +368,9 @@ TEST_F(LeaseWatchTest, RefusalsCutsAndNonsense) {
 TEST_F(LeaseWatchTest, CancelEndsARunAtOnce) {
   server_.then(stream({event("ADDED", lease_json(41))}));
   std::thread canceler;
-  const auto ended = watch_.run(
-      1, 40, 100'000, [&](election::Watched) { canceler = std::thread([&] { watch_.cancel(); }); });
+  const auto ended = watch_.run(1, 40, 100'000, [&](election::Watched) {
+    canceler = std::thread([&] { watch_.cancel(1); });
+  });
   canceler.join();
   EXPECT_EQ(ended.failure.kind, FailureKind::unknown);
   EXPECT_TRUE(holds(ended.failure.what, "canceled")) << ended.failure.what;
