@@ -1,156 +1,73 @@
 #include "kube/formats.h"
 
+#include <openssl/evp.h>
+
+#include <algorithm>
 #include <array>
-#include <chrono>
+#include <ctime>
 
 namespace baton::kube {
 namespace {
 
-/// Reads fixed-width fields from the front of a text. After the first mismatch `ok` stays false.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : rest_(text) {}
-
-  int digits(std::size_t count) {
-    int value = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (rest_.empty() || rest_[0] < '0' || rest_[0] > '9') return fail();
-      value = value * 10 + (rest_[0] - '0');
-      rest_.remove_prefix(1);
-    }
-    return value;
-  }
-  void literal(std::string_view text) {
-    if (!rest_.starts_with(text)) {
-      fail();
-    } else {
-      rest_.remove_prefix(text.size());
-    }
-  }
-  bool skip(char c) {
-    if (!rest_.starts_with(c)) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  std::string_view take(std::size_t count) {
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(taken.size());
-    return taken;
-  }
-  bool at_digit() const { return !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '9'; }
-  bool complete() const { return ok_ && rest_.empty(); }
-
- private:
-  int fail() {
-    ok_ = false;
-    rest_ = {};
-    return 0;
-  }
-  std::string_view rest_;
-  bool ok_ = true;
-};
-
-struct Clock {
-  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-};
-
-std::optional<std::int64_t> seconds_since_1970(const Clock& clock) {
-  const std::chrono::year_month_day date(std::chrono::year(clock.year),
-                                         std::chrono::month(static_cast<unsigned>(clock.month)),
-                                         std::chrono::day(static_cast<unsigned>(clock.day)));
-  // 60 is a leap second.
-  if (!date.ok() || clock.hour > 23 || clock.minute > 59 || clock.second > 60) return {};
-  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return ((days * 24 + clock.hour) * 60 + clock.minute) * 60 + clock.second;
-}
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+' || c == '-') return 62;
-  return c == '/' || c == '_' ? 63 : -1;
+/// `text` by strptime's `format`, in UTC, what the format leaves out as on 1970-01-01. strptime is
+/// lenient and timegm takes a 30 February, so what strftime would not write like this is refused.
+std::optional<std::int64_t> parse_time(std::string_view text, const char* format) {
+  std::tm parts{};
+  parts.tm_mday = 1;
+  parts.tm_year = 70;
+  if (strptime(std::string(text).c_str(), format, &parts) == nullptr) return {};
+  const std::int64_t seconds = timegm(&parts);
+  std::array<char, 64> again{};
+  const std::size_t length = std::strftime(again.data(), again.size(), format, &parts);
+  if (text != std::string_view(again.data(), length)) return {};
+  return seconds;
 }
 
 }  // namespace
 
 std::optional<std::string> decode_base64(std::string_view text) {
-  std::string out;
-  unsigned bits = 0;
-  std::size_t symbols = 0;
-  std::size_t padding = 0;
+  std::string symbols;
   for (const char c : text) {
     if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
-    if (c == '=') {
-      ++padding;
-      continue;
-    }
-    const int value = base64_value(c);
-    if (value < 0 || padding > 0) return {};
-    bits = (bits << 6 | static_cast<unsigned>(value)) & 0xFFFFFF;
-    // A byte is whole after the second, third and fourth symbol of each group.
-    const std::size_t place = ++symbols % 4;
-    if (place != 1) out += static_cast<char>(bits >> (place == 2 ? 4 : place == 3 ? 2 : 0) & 0xFF);
+    symbols += c == '-' ? '+' : c == '_' ? '/' : c;
   }
-  if (symbols % 4 == 1 || (padding > 0 && (padding > 2 || (symbols + padding) % 4 != 0))) return {};
-  return out;
+  // OpenSSL wants whole groups of four, and takes a '=' anywhere as a zero.
+  const std::size_t end = std::min(symbols.find('='), symbols.size());
+  const std::size_t missing = (4 - end % 4) % 4;
+  const std::size_t padding = symbols.size() - end;
+  if (missing == 3 || (padding != 0 && padding != missing)) return {};
+  if (symbols.find_first_not_of('=', end) != std::string::npos) return {};
+  symbols.resize(end + missing, '=');
+  std::string bytes(symbols.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(symbols.data()),
+                                   static_cast<int>(symbols.size()));
+  if (size < 0) return {};
+  bytes.resize(bytes.size() - missing);
+  return bytes;
 }
 
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
-  Scanner in(text);
-  Clock clock;
-  clock.year = in.digits(4);
-  in.literal("-");
-  clock.month = in.digits(2);
-  in.literal("-");
-  clock.day = in.digits(2);
-  in.literal("T");
-  clock.hour = in.digits(2);
-  in.literal(":");
-  clock.minute = in.digits(2);
-  in.literal(":");
-  clock.second = in.digits(2);
-  if (in.skip('.')) {
-    in.digits(1);
-    while (in.at_digit()) in.digits(1);
+  constexpr std::size_t kToTheSecond = 19;
+  const auto seconds = parse_time(text.substr(0, kToTheSecond), "%Y-%m-%dT%H:%M:%S");
+  if (!seconds || text.size() == kToTheSecond) return {};
+  text.remove_prefix(kToTheSecond);
+  if (text[0] == '.') {
+    const auto end = text.find_first_not_of("0123456789", 1);
+    if (end == 1 || end == std::string_view::npos) return {};
+    text.remove_prefix(end);
   }
-  int offset_s = 0;
-  if (!in.skip('Z')) {
-    const int sign = in.skip('-') ? -1 : 1;
-    if (sign > 0) in.literal("+");
-    offset_s = in.digits(2) * 3600;
-    in.literal(":");
-    offset_s = sign * (offset_s + in.digits(2) * 60);
-  }
-  if (!in.complete()) return {};
-  const auto seconds = seconds_since_1970(clock);
-  return seconds ? std::optional(*seconds - offset_s) : std::nullopt;
+  if (text == "Z") return seconds;
+  const auto offset = parse_time(text.substr(1), "%H:%M");
+  if (!offset || (text[0] != '+' && text[0] != '-')) return {};
+  return text[0] == '+' ? *seconds - *offset : *seconds + *offset;
 }
 
 std::optional<std::int64_t> parse_http_date(std::string_view text) {
-  static constexpr std::array<std::string_view, 12> kMonths = {
-      "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  Scanner in(text);
-  Clock clock;
-  in.take(3);  // the day of the week, which says nothing new
-  in.literal(", ");
-  clock.day = in.digits(2);
-  in.literal(" ");
-  const std::string_view month = in.take(3);
-  in.literal(" ");
-  clock.year = in.digits(4);
-  in.literal(" ");
-  clock.hour = in.digits(2);
-  in.literal(":");
-  clock.minute = in.digits(2);
-  in.literal(":");
-  clock.second = in.digits(2);
-  in.literal(" GMT");
-  if (!in.complete()) return {};
-  for (std::size_t i = 0; i < kMonths.size(); ++i) {
-    if (kMonths[i] == month) clock.month = static_cast<int>(i) + 1;
-  }
-  return seconds_since_1970(clock);
+  // The day of the week says nothing new.
+  constexpr std::size_t kWeekday = 5;
+  if (text.size() < kWeekday || text.substr(3, 2) != ", ") return {};
+  return parse_time(text.substr(kWeekday), "%d %b %Y %H:%M:%S GMT");
 }
 
 }  // namespace baton::kube
