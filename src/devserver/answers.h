@@ -9,27 +9,17 @@
 
 namespace baton::devserver {
 
-/// What a Status names in its details.
-struct Subject {
-  std::string group, resource, name;
-
-  /// `leases.coordination.k8s.io "e0"`
-  std::string text() const;
-};
-
 http::Response json_answer(int status, const nlohmann::json& body);
 
-/// A Status of kind Failure. `subject` null: without details.
+/// A Status of kind Failure. `access`: what was tried, for its details; null: without.
 http::Response failure(int code, const std::string& reason, const std::string& message,
-                       const Subject* subject = nullptr);
+                       const Access* access = nullptr);
 nlohmann::json failure_body(int code, const std::string& reason, const std::string& message,
-                            const Subject* subject = nullptr);
+                            const Access* access = nullptr);
 
 http::Response bad_request(const std::string& message);
-http::Response unauthorized();
 http::Response forbidden(const User& user, const Access& access);
-http::Response not_found(const Subject& subject);
-http::Response unknown_path();
+http::Response not_found(const Access& access);
 
 /// JSON on one line; invalid UTF-8 is replaced.
 std::string dump(const nlohmann::json& value);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "devserver/answers.h"
+#include "devserver/objects.h"
 #include "devserver/request.h"
 
 namespace baton::devserver {
@@ -20,44 +21,35 @@ http::Response answer_of(const Fault& fault) {
   http::Response response{fault.code, {}, fault.body};
   response.headers.emplace_back(
       "Content-Type", fault.content_type.empty() ? "application/json" : fault.content_type);
-  if (!fault.retry_after.empty()) {
-    response.headers.emplace_back("Retry-After", fault.retry_after);
-  }
+  if (!fault.retry_after.empty()) response.headers.emplace_back("Retry-After", fault.retry_after);
   return response;
 }
 
 // Changes the object, or every item of the list, in an answer that carries any.
 void alter(http::Response& response, const std::string& patch) {
   json body = json::parse(response.body, nullptr, false);
-  if (response.status >= 300 || !body.is_object()) {
-    return;
-  }
+  if (response.status >= 300 || !body.is_object()) return;
   const json change = json::parse(patch);
   if (body.contains("items")) {
-    for (json& item : body["items"]) {
-      item.merge_patch(change);
-    }
+    for (json& item : body["items"]) item.merge_patch(change);
   } else {
     body.merge_patch(change);
   }
   response.body = dump(body);
 }
 
-std::string revision_in(const http::Response& response) {
-  const json body = json::parse(response.body, nullptr, false);
-  return body.is_object() ? metadata(body, "resourceVersion") : "";
-}
-
-std::string holder_in(const std::string& text) {
-  const json body = json::parse(text, nullptr, false);
-  if (!body.is_object() || !body.contains("spec") || !body["spec"].is_object()) {
-    return "";
-  }
-  const auto holder = body["spec"].find("holderIdentity");
-  return holder != body["spec"].end() && holder->is_string() ? holder->get<std::string>() : "";
+// The text at a JSON pointer, "" if there is none.
+std::string text_in(const std::string& body, const char* pointer) {
+  const json object = json::parse(body, nullptr, false);
+  const json::json_pointer path(pointer);
+  const bool is_text = object.contains(path) && object.at(path).is_string();
+  return is_text ? object.at(path).get<std::string>() : "";
 }
 
 }  // namespace
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LoggedRequest, sequence, boottime_ns, user, verb, resource, name,
+                                   holder, fault, status, revision)
 
 struct ApiServer::Call {
   std::shared_ptr<http::Exchange> exchange;
@@ -67,10 +59,7 @@ struct ApiServer::Call {
 };
 
 ApiServer::ApiServer(std::vector<User> users)
-    : users_(std::move(users)),
-      store_(1, std::random_device()()),
-      watches_(store_, faults_),
-      objects_(store_) {}
+    : users_(std::move(users)), store_(1, std::random_device()()), watches_(store_, faults_) {}
 
 http::Handler ApiServer::handler() {
   return [this](std::shared_ptr<http::Exchange> exchange) { receive(std::move(exchange)); };
@@ -84,9 +73,7 @@ void ApiServer::attach(http::Server& server) {
 const User* ApiServer::find_user(const http::Request& request) const {
   const std::string_view given = http::header(request.headers, "Authorization");
   for (const User& user : users_) {
-    if (given == "Bearer " + user.token) {
-      return &user;
-    }
+    if (given == "Bearer " + user.token) return &user;
   }
   return nullptr;
 }
@@ -98,10 +85,8 @@ void ApiServer::receive(std::shared_ptr<http::Exchange> exchange) {
   call->user = find_user(request);
   call->request = parse_request(request.method, call->exchange->target());
   start_log(*call);
-  const Fault fault = faults_.for_request(call->log->met, boot_now());
-  if (fault.kind != FaultKind::none) {
-    call->log->fault = to_string(fault.kind);
-  }
+  const Fault fault = faults_.for_request(*call->log, boot_now());
+  if (fault.kind != FaultKind::none) call->log->fault = to_string(fault.kind);
   serve(call, fault);
 }
 
@@ -111,21 +96,19 @@ void ApiServer::start_log(Call& call) {
   LoggedRequest& log = *call.log;
   log.sequence = ++sequence_;
   log.boottime_ns = boot_now().time_since_epoch().count();
-  log.met.user = call.user != nullptr ? call.user->name : "";
+  log.user = call.user != nullptr ? call.user->name : "";
   if (call.request) {
     const Access& access = call.request->access;
-    log.met.verb = access.verb;
-    log.met.resource = access.resource;
-    log.met.name = access.name;
+    log.verb = access.verb;
+    log.resource = access.resource;
+    log.name = access.name;
   } else {
-    log.met.verb = request.method == "POST" ? "create" : "get";
-    log.met.resource = call.exchange->target().path == kReviews ? "selfsubjectaccessreviews" : "";
+    log.verb = request.method == "POST" ? "create" : "get";
+    log.resource = call.exchange->target().path == kReviews ? "selfsubjectaccessreviews" : "";
   }
-  log.holder = holder_in(request.body);
+  log.holder = text_in(request.body, "/spec/holderIdentity");
   log_.push_back(call.log);
-  if (log_.size() > kLogLimit) {
-    log_.pop_front();
-  }
+  if (log_.size() > kLogLimit) log_.pop_front();
 }
 
 // The faults that keep a request from the store, and watches.
@@ -134,13 +117,11 @@ void ApiServer::serve(const CallPointer& call, const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::drop_request:
     case FaultKind::partition:
-      hold(call);
-      return;
+      return hold(call);
     case FaultKind::cut:
       return;  // let go unanswered, the exchange closes its connection
     case FaultKind::answer:
-      reply(call, answer_of(fault));
-      return;
+      return reply(call, answer_of(fault));
     case FaultKind::delay_request:
       server_->after(fault.delay, [this, call] { serve(call, {}); });
       return;
@@ -163,8 +144,7 @@ void ApiServer::answer_with(const CallPointer& call, const Fault& fault) {
     case FaultKind::cut_after_commit:
       return;
     case FaultKind::drop_answer:
-      hold(call);
-      return;
+      return hold(call);
     case FaultKind::delay_answer:
       server_->after(fault.delay, [this, call, response] { reply(call, response); });
       return;
@@ -188,31 +168,23 @@ http::Response ApiServer::answer(const Call& call) {
   if (path == "/readyz" || path == "/livez" || path == "/healthz") {
     return {200, {{"Content-Type", "text/plain; charset=utf-8"}}, "ok"};
   }
-  if (call.user == nullptr) {
-    return unauthorized();
-  }
+  if (call.user == nullptr) return failure(401, "Unauthorized", "Unauthorized");
   const http::Request& request = call.exchange->request();
   if (path == "/version") {
     return json_answer(200, {{"major", "1"}, {"minor", "36"}, {"gitVersion", "v1.36.3+devserver"}});
   }
-  if (path == kReviews && request.method == "POST") {
-    return review_access(*call.user, request.body);
-  }
+  if (path == kReviews && request.method == "POST") return review_access(*call.user, request.body);
   if (!call.request) {
-    return unknown_path();
+    return failure(404, "NotFound", "the server could not find the requested resource");
   }
   if (call.request->access.verb.empty()) {
     return failure(405, "MethodNotAllowed",
                    "the server does not allow this method on the requested resource");
   }
-  if (!call.user->may(call.request->access)) {
-    return forbidden(*call.user, call.request->access);
-  }
-  if (!call.request->bad_query.empty()) {
-    return bad_request(call.request->bad_query);
-  }
+  if (!call.user->may(call.request->access)) return forbidden(*call.user, call.request->access);
+  if (!call.request->bad_query.empty()) return bad_request(call.request->bad_query);
   try {
-    return objects_.answer(*call.request, *call.user, request.body);
+    return answer_request(store_, *call.request, *call.user, request.body);
   } catch (const json::exception& error) {
     return bad_request(error.what());
   }
@@ -220,7 +192,7 @@ http::Response ApiServer::answer(const Call& call) {
 
 void ApiServer::reply(const CallPointer& call, http::Response response) {
   call->log->status = response.status;
-  call->log->revision = revision_in(response);
+  call->log->revision = text_in(response.body, "/metadata/resourceVersion");
   call->exchange->reply(std::move(response));
 }
 
@@ -229,9 +201,7 @@ void ApiServer::hold(const CallPointer& call) {
   const std::weak_ptr<Call> weak = call;
   call->exchange->on_closed([this, weak] {
     server_->post([this, weak] {
-      if (const auto gone = weak.lock()) {
-        held_.erase(gone);
-      }
+      if (const auto gone = weak.lock()) held_.erase(gone);
     });
   });
 }
@@ -239,18 +209,7 @@ void ApiServer::hold(const CallPointer& call) {
 json ApiServer::requests_after(std::uint64_t sequence) const {
   json list = json::array();
   for (const auto& entry : log_) {
-    if (entry->sequence > sequence) {
-      list.push_back({{"sequence", entry->sequence},
-                      {"boottime_ns", entry->boottime_ns},
-                      {"user", entry->met.user},
-                      {"verb", entry->met.verb},
-                      {"resource", entry->met.resource},
-                      {"name", entry->met.name},
-                      {"holder", entry->holder},
-                      {"fault", entry->fault},
-                      {"status", entry->status},
-                      {"revision", entry->revision}});
-    }
+    if (entry->sequence > sequence) list.push_back(*entry);
   }
   return list;
 }

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "devserver/faults.h"
-#include "devserver/objects.h"
 #include "devserver/store.h"
 #include "devserver/users.h"
 #include "devserver/watches.h"
@@ -22,14 +21,13 @@
 namespace baton::devserver {
 
 /// One line of the request log. Written when a request comes, completed when it is answered.
-struct LoggedRequest {
+struct LoggedRequest : Met {
   std::uint64_t sequence = 0;
   std::int64_t boottime_ns = 0;  // when it had come in whole
-  Met met;
-  std::string holder;    // spec.holderIdentity of a write
-  std::string fault;     // the fault that met it, "" for none
-  int status = 0;        // 0: not answered
-  std::string revision;  // metadata.resourceVersion of the object or list answered
+  std::string holder;            // spec.holderIdentity of a write
+  std::string fault;             // the fault that met it, "" for none
+  int status = 0;                // 0: not answered
+  std::string revision;          // metadata.resourceVersion of the object or list answered
 };
 
 class ApiServer {
@@ -67,7 +65,6 @@ class ApiServer {
   Store store_;
   Faults faults_;
   Watches watches_;
-  Objects objects_;
   http::Server* server_ = nullptr;
   std::set<CallPointer> held_;  // never to be answered
   std::deque<std::shared_ptr<LoggedRequest>> log_;

@@ -45,9 +45,7 @@ http::Response Control::answer(const std::string& method, const http::Target& ta
   if (path == "/faults" || path.starts_with("/faults/")) {
     return faults(method, path.substr(std::min<std::size_t>(path.size(), 8)), body);
   }
-  if (path.starts_with("/objects/")) {
-    return objects(method, path.substr(9), body);
-  }
+  if (path.starts_with("/objects/")) return objects(method, path.substr(9), body);
   if (is("GET", "/requests")) {
     const std::string after = target.query.empty() ? "0" : target.query.front().second;
     return json_answer(200, api_.requests_after(static_cast<std::uint64_t>(
@@ -65,23 +63,17 @@ http::Response Control::answer(const std::string& method, const http::Target& ta
     snapshots_[id] = api_.store().snapshot();
     return json_answer(201, {{"snapshot", id}, {"revision", snapshots_[id].revision}});
   }
-  if (is("POST", "/restore")) {
-    return restore(body);
-  }
+  if (is("POST", "/restore")) return restore(body);
   return refused(404, "no such request: " + method + " " + path + "; see docs/devserver.md");
 }
 
 http::Response Control::faults(const std::string& method, const std::string& id, const json& body) {
-  if (method == "GET" && id.empty()) {
-    return json_answer(200, api_.faults().list());
-  }
+  if (method == "GET" && id.empty()) return json_answer(200, api_.faults().list());
   if (method == "POST" && id.empty()) {
     const auto added = api_.faults().add(body, boot_now());
     return added ? json_answer(201, {{"id", *added}}) : refused(400, added.error());
   }
-  if (method != "DELETE") {
-    return refused(405, "/faults takes GET, POST and DELETE");
-  }
+  if (method != "DELETE") return refused(405, "/faults takes GET, POST and DELETE");
   if (id.empty()) {
     api_.faults().clear();
   } else if (!api_.faults().remove(static_cast<int>(parse_integer(id, 1, INT32_MAX).value_or(0)))) {
@@ -98,9 +90,7 @@ http::Response Control::objects(const std::string& method, const std::string& pa
     return refused(404, "objects are /objects/RESOURCE/NAME");
   }
   const Key key{path.substr(0, slash), kNamespace, path.substr(slash + 1)};
-  if (method == "PUT") {
-    return json_answer(200, *api_.store().overwrite(key, body).object);
-  }
+  if (method == "PUT") return json_answer(200, *api_.store().overwrite(key, body).object);
   if (method == "DELETE") {
     return api_.store().remove(key).object ? json_answer(200, json::object())
                                            : refused(404, "no " + path);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <utility>
 
 namespace baton::devserver {
@@ -29,47 +31,34 @@ Duration milliseconds(const json& value) {
   return std::chrono::milliseconds(value.get<std::int64_t>());
 }
 
-// Throws json::exception on a wrong type; returns false on an unknown key or action.
-bool set(Fault& fault, const std::string& key, const json& value, Instant now) {
-  if (key == "action") {
-    const auto* const found = std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& kind) {
-      return value.get<std::string>() == kind.second;
-    });
-    if (found == kKinds.end()) {
-      return false;
-    }
-    fault.kind = found->first;
-  } else if (key == "user") {
-    fault.user = value;
-  } else if (key == "resource") {
-    fault.resource = value;
-  } else if (key == "name") {
-    fault.name = value;
-  } else if (key == "verbs") {
-    fault.verbs = value.get<std::vector<std::string>>();
-  } else if (key == "skip") {
-    fault.skip = value;
-  } else if (key == "count") {
-    fault.count = value;
-  } else if (key == "for_ms") {
-    fault.until = now + milliseconds(value);
-  } else if (key == "delay_ms") {
-    fault.delay = milliseconds(value);
-  } else if (key == "code") {
-    fault.code = value;
-  } else if (key == "retry_after") {
-    fault.retry_after = value;
-  } else if (key == "content_type") {
-    fault.content_type = value;
-  } else if (key == "body") {
-    fault.body = value.is_string() ? value.get<std::string>() : value.dump();
-  } else if (key == "patch") {
-    fault.patch = value.dump();
-  } else {
-    return false;
-  }
-  return true;
+void set_kind(Fault& fault, const json& value) {
+  const auto name = value.get<std::string>();
+  const auto* const found =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& k) { return name == k.second; });
+  if (found == kKinds.end()) throw std::invalid_argument("no such action");
+  fault.kind = found->first;
 }
+
+// What each field of a wish sets. Each throws on a wrong type.
+using Setter = void (*)(Fault& fault, const json& value, Instant now);
+const std::map<std::string, Setter> kSetters = {
+    {"action", [](Fault& f, const json& value, Instant) { set_kind(f, value); }},
+    {"user", [](Fault& f, const json& value, Instant) { value.get_to(f.user); }},
+    {"resource", [](Fault& f, const json& value, Instant) { value.get_to(f.resource); }},
+    {"name", [](Fault& f, const json& value, Instant) { value.get_to(f.name); }},
+    {"verbs", [](Fault& f, const json& value, Instant) { value.get_to(f.verbs); }},
+    {"skip", [](Fault& f, const json& value, Instant) { value.get_to(f.skip); }},
+    {"count", [](Fault& f, const json& value, Instant) { value.get_to(f.count); }},
+    {"for_ms",
+     [](Fault& f, const json& value, Instant now) { f.until = now + milliseconds(value); }},
+    {"delay_ms", [](Fault& f, const json& value, Instant) { f.delay = milliseconds(value); }},
+    {"code", [](Fault& f, const json& value, Instant) { value.get_to(f.code); }},
+    {"retry_after", [](Fault& f, const json& value, Instant) { value.get_to(f.retry_after); }},
+    {"content_type", [](Fault& f, const json& value, Instant) { value.get_to(f.content_type); }},
+    {"body", [](Fault& f, const json& value,
+                Instant) { f.body = value.is_string() ? value.get<std::string>() : value.dump(); }},
+    {"patch", [](Fault& f, const json& value, Instant) { f.patch = value.dump(); }},
+};
 
 bool meets(const Fault& fault, const Met& met, Instant now) {
   const auto same = [](const std::string& wanted, const std::string& text) {
@@ -94,12 +83,13 @@ Result<int> Faults::add(const json& wish, Instant now) {
   }
   Fault fault;
   for (const auto& [key, value] : wish.items()) {
+    const std::string field = "\"" + key + "\": " + value.dump() + ": ";
+    const auto setter = kSetters.find(key);
+    if (setter == kSetters.end()) return Error{field + "no such field; see docs/devserver.md"};
     try {
-      if (!set(fault, key, value, now)) {
-        return Error{"unknown: \"" + key + "\": " + value.dump() + "; see docs/devserver.md"};
-      }
-    } catch (const json::exception& error) {
-      return Error{"wrong type: \"" + key + "\": " + value.dump() + ": " + error.what()};
+      setter->second(fault, value, now);
+    } catch (const std::exception& error) {
+      return Error{field + error.what() + "; see docs/devserver.md"};
     }
   }
   fault.id = ++last_id_;
@@ -128,17 +118,13 @@ json Faults::list() const {
 Fault Faults::for_request(const Met& met, Instant now) {
   std::erase_if(faults_, [&](const Fault& fault) { return fault.until <= now; });
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
-    if (fault->kind == FaultKind::stall || !meets(*fault, met, now)) {
-      continue;
-    }
+    if (fault->kind == FaultKind::stall || !meets(*fault, met, now)) continue;
     if (fault->skip > 0) {
       --fault->skip;
       continue;
     }
     Fault found = *fault;
-    if (fault->count > 0 && --fault->count == 0) {
-      faults_.erase(fault);
-    }
+    if (fault->count > 0 && --fault->count == 0) faults_.erase(fault);
     return found;
   }
   return {};
@@ -148,9 +134,7 @@ Fault Faults::for_event(const Met& met, Instant now) const {
   for (const Fault& fault : faults_) {
     const bool of_streams = fault.kind == FaultKind::stall || fault.kind == FaultKind::partition ||
                             fault.kind == FaultKind::alter || fault.kind == FaultKind::duplicate;
-    if (of_streams && meets(fault, met, now)) {
-      return fault;
-    }
+    if (of_streams && meets(fault, met, now)) return fault;
   }
   return {};
 }

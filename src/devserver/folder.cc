@@ -61,9 +61,7 @@ std::string write_cluster_files(const std::string& folder, const ClusterFiles& f
   std::filesystem::create_directories(dir, error);
   std::string failed;
   const auto write = [&](const std::string& name, const std::string& text) {
-    if (failed.empty()) {
-      failed = write_file(dir / name, text);
-    }
+    if (failed.empty()) failed = write_file(dir / name, text);
   };
   for (const User& user : users) {
     write(user.name + ".kubeconfig", kubeconfig(files.server_url, files.ca_pem, user));

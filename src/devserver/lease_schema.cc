@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <nlohmann/json.hpp>
-#include <string_view>
+#include <regex>
 
 namespace baton::devserver {
 namespace {
@@ -41,19 +40,9 @@ std::string wrong_type(const json& value, const std::string& where, const char* 
 }
 
 // "2006-01-02T15:04:05.000000Z07:00": the fraction has exactly six digits.
-bool is_micro_time(std::string_view text) {
-  constexpr std::string_view kForm = "0000-00-00T00:00:00.000000";
-  if (text.size() < kForm.size() + 1) {
-    return false;
-  }
-  for (std::size_t i = 0; i < kForm.size(); ++i) {
-    const bool digit = std::isdigit(static_cast<unsigned char>(text[i])) != 0;
-    if (kForm[i] == '0' ? !digit : text[i] != kForm[i]) {
-      return false;
-    }
-  }
-  const std::string_view zone = text.substr(kForm.size());
-  return zone == "Z" || (zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':');
+bool is_micro_time(const std::string& text) {
+  static const std::regex kForm(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d))");
+  return text.size() < 40 && std::regex_match(text, kForm);
 }
 
 std::string check_field(const Field& field, const json& value) {
@@ -63,9 +52,7 @@ std::string check_field(const Field& field, const json& value) {
                       value.get<std::int64_t>() <= INT32_MAX;
     return fits ? "" : wrong_type(value, where, "int32");
   }
-  if (!value.is_string()) {
-    return wrong_type(value, where, "string");
-  }
+  if (!value.is_string()) return wrong_type(value, where, "string");
   const auto text = value.get<std::string>();
   if (field.type == Type::micro_time && !is_micro_time(text)) {
     return "parsing time \"" + text +
@@ -83,9 +70,7 @@ std::string check_metadata(json& meta) {
   }
   for (const char* name : {"annotations", "labels"}) {
     const auto found = meta.find(name);
-    if (found == meta.end()) {
-      continue;
-    }
+    if (found == meta.end()) continue;
     if (!found->is_object()) {
       return wrong_type(*found, std::string("ObjectMeta.metadata.") + name, "map[string]string");
     }
@@ -94,9 +79,7 @@ std::string check_metadata(json& meta) {
         return wrong_type(value, std::string("ObjectMeta.metadata.") + name, "string");
       }
     }
-    if (found->empty()) {
-      meta.erase(found);
-    }
+    if (found->empty()) meta.erase(found);
   }
   return "";
 }
@@ -117,12 +100,8 @@ std::string read_spec(json& spec, std::vector<std::string>& unknown) {
       unknown.push_back("spec." + name);
       continue;
     }
-    if (auto error = check_field(*field, value); !error.empty()) {
-      return error;
-    }
-    if (field->type != Type::gated) {
-      kept[name] = value;
-    }
+    if (auto error = check_field(*field, value); !error.empty()) return error;
+    if (field->type != Type::gated) kept[name] = value;
   }
   spec = std::move(kept);
   return "";
@@ -131,23 +110,13 @@ std::string read_spec(json& spec, std::vector<std::string>& unknown) {
 std::string read_lease(json& object, std::vector<std::string>& unknown) {
   erase_nulls(object);
   json& meta = object["metadata"];
-  if (meta.is_null()) {
-    meta = json::object();
-  }
-  if (!meta.is_object()) {
-    return wrong_type(meta, "Lease.metadata", "v1.ObjectMeta");
-  }
+  if (meta.is_null()) meta = json::object();
+  if (!meta.is_object()) return wrong_type(meta, "Lease.metadata", "v1.ObjectMeta");
   erase_nulls(meta);
-  if (auto error = check_metadata(meta); !error.empty()) {
-    return error;
-  }
+  if (auto error = check_metadata(meta); !error.empty()) return error;
   json& spec = object["spec"];
-  if (spec.is_null()) {
-    spec = json::object();
-  }
-  if (!spec.is_object()) {
-    return wrong_type(spec, "Lease.spec", "v1.LeaseSpec");
-  }
+  if (spec.is_null()) spec = json::object();
+  if (!spec.is_object()) return wrong_type(spec, "Lease.spec", "v1.LeaseSpec");
   erase_nulls(spec);
   return read_spec(spec, unknown);
 }

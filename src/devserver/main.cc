@@ -50,9 +50,7 @@ Result<Flags> parse_flags(int argc, char** argv) {
     }
     flags.port = *port;
   }
-  if (flags.folder.empty()) {
-    return Error{std::string("--dir is missing\n") + kUsage};
-  }
+  if (flags.folder.empty()) return Error{std::string("--dir is missing\n") + kUsage};
   return flags;
 }
 
@@ -73,32 +71,26 @@ void die_with(pid_t parent) {
   }
 }
 
-http::ServerLimits generous_limits() {
-  http::ServerLimits limits;
-  limits.connections = 4096;
-  limits.waiters = 4096;
-  limits.header_bytes = 65536;
-  limits.body_bytes = std::size_t{4} << 20;
-  limits.stream_backlog_bytes = std::size_t{4} << 20;
-  limits.request_timeout = std::chrono::seconds(30);
-  limits.idle_timeout = std::chrono::minutes(10);
-  return limits;
-}
+constexpr http::ServerLimits kGenerousLimits = {.connections = 4096,
+                                                .waiters = 4096,
+                                                .header_bytes = 65536,
+                                                .body_bytes = std::size_t{4} << 20,
+                                                .stream_backlog_bytes = std::size_t{4} << 20,
+                                                .request_timeout = std::chrono::seconds(30),
+                                                .idle_timeout = std::chrono::minutes(10)};
 
 int serve(const Flags& flags, const sigset_t& ending) {
-  const auto certificates = make_certificates("baton devserver");
-  const auto other = make_certificates("a stranger");
-  if (!certificates || !other) {
-    return fail(certificates ? other.error() : certificates.error());
-  }
+  const CertificateAuthority authority("baton devserver");
+  const auto certificate =
+      authority.issue({"baton-devserver", {"IP:127.0.0.1", "IP:::1", "DNS:localhost"}});
   const auto users = make_users();
   ApiServer api(users);
   Control control(api);
   http::ServerOptions options;
   options.address = "127.0.0.1:" + std::to_string(flags.port);
-  options.limits = generous_limits();
+  options.limits = kGenerousLimits;
   options.tls = std::make_shared<http::ServerTls>(
-      http::ServerTls{certificates->server_pem, certificates->server_key_pem, ""});
+      http::ServerTls{certificate.certificate_pem, certificate.key_pem, ""});
   auto api_server = http::Server::listen(options, api.handler());
   options.address = "127.0.0.1:0";
   options.tls = nullptr;
@@ -111,8 +103,8 @@ int serve(const Flags& flags, const sigset_t& ending) {
   (*api_server)->start();
   (*control_server)->start();
   const ClusterFiles files{"https://" + (*api_server)->address(),
-                           "http://" + (*control_server)->address(), certificates->ca_pem,
-                           other->ca_pem};
+                           "http://" + (*control_server)->address(), authority.pem(),
+                           CertificateAuthority("a stranger").pem()};
   const std::string failed = write_cluster_files(flags.folder, files, users);
   if (failed.empty()) {
     std::fprintf(stderr, "baton-devserver: serving %s, control %s, kubeconfigs in %s\n",

@@ -13,10 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-Subject subject_of(const ApiRequest& request) {
-  return {request.access.group, request.access.resource, request.access.name};
-}
-
 Key key_of(const ApiRequest& request) {
   return {request.access.resource, request.access.name_space, request.access.name};
 }
@@ -39,16 +35,14 @@ bool has_finalizers(const json& object) {
 // API server compares before it validates.
 bool would_be_applied(const Object& stored, const json& object) {
   const std::string uid = metadata(object, "uid");
-  if (!stored) {
-    return uid.empty();
-  }
+  if (!stored) return uid.empty();
   return (uid.empty() || uid == metadata(*stored, "uid")) &&
          metadata(object, "resourceVersion") == metadata(*stored, "resourceVersion");
 }
 
-http::Response conflict(const Subject& subject, const std::string& why) {
-  return failure(409, "Conflict", "Operation cannot be fulfilled on " + subject.text() + ": " + why,
-                 &subject);
+http::Response conflict(const Access& access, const std::string& why) {
+  return failure(409, "Conflict",
+                 "Operation cannot be fulfilled on " + access.object() + ": " + why, &access);
 }
 
 // "" or the message of a 400; a Warning is not sent for what was dropped.
@@ -71,9 +65,7 @@ std::string decode(const ApiRequest& request, json& object) {
 }
 
 std::string check_values(const ApiRequest& request, const json& object) {
-  if (request.kind == "Lease") {
-    return validate_lease(object);
-  }
+  if (request.kind == "Lease") return validate_lease(object);
   const char* field = request.access.group.empty() ? "involvedObject" : "regarding";
   if (request.kind == "Event" && object.contains(field) &&
       object[field].value("namespace", "") != request.access.name_space) {
@@ -84,46 +76,43 @@ std::string check_values(const ApiRequest& request, const json& object) {
 }
 
 http::Response invalid(const ApiRequest& request, const std::string& message) {
-  const Subject subject = subject_of(request);
-  return failure(422, "Invalid", message, &subject);
+  return failure(422, "Invalid", message, &request.access);
 }
 
-}  // namespace
-
-http::Response Objects::answer(const ApiRequest& request, const User& user,
-                               const std::string& body) {
-  const std::string& verb = request.access.verb;
-  if (verb == "list") {
-    return list(request);
+http::Response outcome(Store& store, const ApiRequest& request, const Stored& stored,
+                       const std::string& uid) {
+  const Access& access = request.access;
+  switch (stored.outcome) {
+    case Outcome::ok:
+      return json_answer(200, *stored.object);
+    case Outcome::created:
+      return json_answer(201, *stored.object);
+    case Outcome::not_found:
+      return not_found(access);
+    case Outcome::exists:
+      return failure(409, "AlreadyExists", access.object() + " already exists", &access);
+    case Outcome::invalid:
+      return invalid(request, access.object() +
+                                  " is invalid: metadata.resourceVersion: Invalid value: 0: "
+                                  "must be specified for an update");
+    case Outcome::conflict:
+      break;
   }
-  if (verb == "get") {
-    return get(request);
-  }
-  json object = json::parse(body, nullptr, false);
-  if (verb == "delete") {
-    return remove(request, object);
-  }
-  if (object.is_discarded()) {
-    return bad_request("the object provided is unrecognized (must be of type " + request.kind +
-                       "): json parse error");
-  }
-  if (verb == "patch") {
-    return patch(request, user, object);
-  }
-  if (const auto error = decode(request, object); !error.empty()) {
-    return bad_request(error);
-  }
-  return verb == "create" ? create(request, std::move(object))
-                          : update(request, user, std::move(object));
+  const Object there = store.get(key_of(request));
+  const std::string there_uid = there ? metadata(*there, "uid") : "";
+  return conflict(access, uid.empty() || uid == there_uid
+                              ? "the object has been modified; please apply your changes to the "
+                                "latest version and try again"
+                              : "StorageError: invalid object, Code: 4, AdditionalErrorMsg: "
+                                "Precondition failed: UID in precondition: " +
+                                    uid + ", UID in object meta: " + there_uid);
 }
 
-http::Response Objects::list(const ApiRequest& request) {
+http::Response list(Store& store, const ApiRequest& request) {
   const auto from = request.from.empty() ? 0 : parse_integer(request.from, 0, INT64_MAX);
-  if (!from) {
-    return bad_request("resourceVersion: Invalid value: \"" + request.from + "\"");
-  }
+  if (!from) return bad_request("resourceVersion: Invalid value: \"" + request.from + "\"");
   const Listing listing =
-      store_.list({request.access.resource, request.access.name_space, request.selected});
+      store.list({request.access.resource, request.access.name_space, request.selected});
   if (*from > listing.revision) {
     http::Response late = failure(504, "Timeout",
                                   "Timeout: Too large resource version: " + request.from +
@@ -144,17 +133,12 @@ http::Response Objects::list(const ApiRequest& request) {
                            {"items", std::move(items)}});
 }
 
-http::Response Objects::get(const ApiRequest& request) {
-  const Object object = store_.get(key_of(request));
-  return object ? json_answer(200, *object) : not_found(subject_of(request));
-}
-
-http::Response Objects::create(const ApiRequest& request, json object) {
+http::Response create(Store& store, const ApiRequest& request, json object) {
   json& meta = object["metadata"];
   Key key = key_of(request);
   key.name = metadata(object, "name");
   if (key.name.empty() && !metadata(object, "generateName").empty()) {
-    key.name = metadata(object, "generateName") + std::to_string(store_.revision());
+    key.name = metadata(object, "generateName") + std::to_string(store.revision());
   }
   ApiRequest named = request;
   named.access.name = key.name;
@@ -164,14 +148,12 @@ http::Response Objects::create(const ApiRequest& request, json object) {
   if (!metadata(object, "resourceVersion").empty()) {
     return failure(500, "", "resourceVersion should not be set on objects to be created");
   }
-  if (const auto error = check_values(named, object); !error.empty()) {
-    return invalid(named, error);
-  }
+  if (const auto error = check_values(named, object); !error.empty()) return invalid(named, error);
   meta["creationTimestamp"] = timestamp();
-  return outcome(named, store_.create(key, std::move(object)), "");
+  return outcome(store, named, store.create(key, std::move(object)), "");
 }
 
-http::Response Objects::update(const ApiRequest& request, const User& user, json object) {
+http::Response update(Store& store, const ApiRequest& request, const User& user, json object) {
   const Key key = key_of(request);
   json& meta = object["metadata"];
   const std::string name = metadata(object, "name");
@@ -183,48 +165,40 @@ http::Response Objects::update(const ApiRequest& request, const User& user, json
   if (!version.empty() && !parse_integer(version, 0, INT64_MAX)) {
     return failure(500, "", "strconv.ParseUint: parsing \"" + version + "\": invalid syntax");
   }
-  const Object stored = store_.get(key);
+  const Object stored = store.get(key);
   if (would_be_applied(stored, object)) {
     if (!stored) {
       Access creation = request.access;
       creation.verb = "create";
-      if (!user.may(creation)) {
-        return forbidden(user, creation);
-      }
+      if (!user.may(creation)) return forbidden(user, creation);
       meta["creationTimestamp"] = timestamp();
     }
     if (const auto error = check_values(request, object); !error.empty()) {
       return invalid(request, error);
     }
     if (stored && !metadata(*stored, "deletionTimestamp").empty() && !has_finalizers(object)) {
-      store_.remove(key);
+      store.remove(key);
       return json_answer(200, object);
     }
   }
   const std::string uid = metadata(object, "uid");
-  return outcome(request, store_.put(key, std::move(object)), uid);
+  return outcome(store, request, store.put(key, std::move(object)), uid);
 }
 
 // A JSON merge patch, on whatever version there is unless the patch names one.
-http::Response Objects::patch(const ApiRequest& request, const User& user, const json& body) {
-  const Object stored = store_.get(key_of(request));
-  if (!stored) {
-    return not_found(subject_of(request));
-  }
+http::Response patch(Store& store, const ApiRequest& request, const User& user, const json& body) {
+  const Object stored = store.get(key_of(request));
+  if (!stored) return not_found(request.access);
   json patched = *stored;
   patched.merge_patch(body);
-  if (const auto error = decode(request, patched); !error.empty()) {
-    return invalid(request, error);
-  }
-  return update(request, user, std::move(patched));
+  if (const auto error = decode(request, patched); !error.empty()) return invalid(request, error);
+  return update(store, request, user, std::move(patched));
 }
 
-http::Response Objects::remove(const ApiRequest& request, const json& options) {
+http::Response remove(Store& store, const ApiRequest& request, const json& options) {
   const Key key = key_of(request);
-  const Object stored = store_.get(key);
-  if (!stored) {
-    return not_found(subject_of(request));
-  }
+  const Object stored = store.get(key);
+  if (!stored) return not_found(request.access);
   const json given = options.is_object() ? options : json::object();
   const json preconditions = given.value("preconditions", json::object());
   const std::int64_t grace = given.value("gracePeriodSeconds", request.kind == "Pod" ? 30 : 0);
@@ -237,13 +211,13 @@ http::Response Objects::remove(const ApiRequest& request, const json& options) {
     if (metadata(marked, "deletionTimestamp").empty()) {
       marked["metadata"]["deletionTimestamp"] = timestamp(grace);
       marked["metadata"]["deletionGracePeriodSeconds"] = grace;
-      return json_answer(200, *store_.overwrite(key, std::move(marked)).object);
+      return json_answer(200, *store.overwrite(key, std::move(marked)).object);
     }
     return json_answer(200, marked);
   }
-  const Stored removed = store_.remove(key, uid, version);
+  const Stored removed = store.remove(key, uid, version);
   if (removed.outcome == Outcome::conflict) {
-    return conflict(subject_of(request), "the precondition does not match the record");
+    return conflict(request.access, "the precondition does not match the record");
   }
   return json_answer(200, {{"kind", "Status"},
                            {"apiVersion", "v1"},
@@ -256,35 +230,26 @@ http::Response Objects::remove(const ApiRequest& request, const json& options) {
                              {"uid", metadata(*stored, "uid")}}}});
 }
 
-http::Response Objects::outcome(const ApiRequest& request, const Stored& stored,
-                                const std::string& uid) {
-  const Subject subject = subject_of(request);
-  switch (stored.outcome) {
-    case Outcome::ok:
-      return json_answer(200, *stored.object);
-    case Outcome::created:
-      return json_answer(201, *stored.object);
-    case Outcome::not_found:
-      return not_found(subject);
-    case Outcome::exists:
-      return failure(409, "AlreadyExists", subject.text() + " already exists", &subject);
-    case Outcome::invalid:
-      return failure(422, "Invalid",
-                     subject.text() +
-                         " is invalid: metadata.resourceVersion: Invalid value: 0: "
-                         "must be specified for an update",
-                     &subject);
-    case Outcome::conflict:
-      break;
+}  // namespace
+
+http::Response answer_request(Store& store, const ApiRequest& request, const User& user,
+                              const std::string& body) {
+  const std::string& verb = request.access.verb;
+  if (verb == "list") return list(store, request);
+  if (verb == "get") {
+    const Object object = store.get(key_of(request));
+    return object ? json_answer(200, *object) : not_found(request.access);
   }
-  const Object there = store_.get(key_of(request));
-  const std::string there_uid = there ? metadata(*there, "uid") : "";
-  return conflict(subject, uid.empty() || uid == there_uid
-                               ? "the object has been modified; please apply your changes to the "
-                                 "latest version and try again"
-                               : "StorageError: invalid object, Code: 4, AdditionalErrorMsg: "
-                                 "Precondition failed: UID in precondition: " +
-                                     uid + ", UID in object meta: " + there_uid);
+  json object = json::parse(body, nullptr, false);
+  if (verb == "delete") return remove(store, request, object);
+  if (object.is_discarded()) {
+    return bad_request("the object provided is unrecognized (must be of type " + request.kind +
+                       "): json parse error");
+  }
+  if (verb == "patch") return patch(store, request, user, object);
+  if (const auto error = decode(request, object); !error.empty()) return bad_request(error);
+  return verb == "create" ? create(store, request, std::move(object))
+                          : update(store, request, user, std::move(object));
 }
 
 http::Response review_access(const User& user, const std::string& body) {

@@ -1,7 +1,11 @@
 #include "devserver/request.h"
 
+#include <algorithm>
 #include <array>
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <string_view>
+#include <vector>
 
 #include "base/text.h"
 
@@ -21,9 +25,7 @@ constexpr std::array<Resource, 4> kResources = {{
 }};
 
 bool take_prefix(std::string_view& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) {
-    return false;
-  }
+  if (!text.starts_with(prefix)) return false;
   text.remove_prefix(prefix.size());
   return true;
 }
@@ -65,15 +67,9 @@ void read_query(const http::Target& target, ApiRequest& request, bool& watch) {
 }
 
 std::string verb_of(const std::string& method, bool named, bool watch) {
-  if (method == "GET") {
-    return named ? "get" : watch ? "watch" : "list";
-  }
-  if (method == "POST") {
-    return named ? "" : "create";
-  }
-  if (!named) {
-    return "";
-  }
+  if (method == "GET") return named ? "get" : watch ? "watch" : "list";
+  if (method == "POST") return named ? "" : "create";
+  if (!named) return "";
   return method == "PUT"      ? "update"
          : method == "PATCH"  ? "patch"
          : method == "DELETE" ? "delete"
@@ -83,37 +79,31 @@ std::string verb_of(const std::string& method, bool named, bool watch) {
 }  // namespace
 
 std::optional<ApiRequest> parse_request(const std::string& method, const http::Target& target) {
-  for (const Resource& resource : kResources) {
-    std::string_view rest = target.path;
-    if (!take_prefix(rest, resource.prefix) || !take_prefix(rest, "/namespaces/")) {
-      continue;
-    }
-    const std::size_t slash = rest.find('/');
-    if (slash == std::string_view::npos || slash == 0) {
-      continue;
-    }
-    ApiRequest request;
-    request.access.group = resource.group;
-    request.access.resource = resource.plural;
-    request.access.name_space = rest.substr(0, slash);
-    rest.remove_prefix(slash + 1);
-    if (!take_prefix(rest, resource.plural)) {
-      continue;
-    }
-    const bool named = take_prefix(rest, "/");
-    if ((!named && !rest.empty()) || (named && rest.empty()) ||
-        rest.find('/') != std::string_view::npos) {
-      continue;
-    }
-    request.kind = resource.kind;
-    request.version = resource.version;
-    bool watch = false;
-    read_query(target, request, watch);
-    request.access.verb = verb_of(method, named, watch);
-    request.access.name = named ? std::string(rest) : method == "GET" ? request.selected : "";
-    return request;
+  constexpr std::string_view kNamespaces = "/namespaces/";
+  const std::size_t prefix_end = target.path.find(kNamespaces);
+  if (prefix_end == std::string::npos) return std::nullopt;
+  std::vector<std::string> parts;  // NAMESPACE, RESOURCE and maybe NAME
+  boost::split(parts, target.path.substr(prefix_end + kNamespaces.size()), boost::is_any_of("/"));
+  if (parts.size() < 2 || parts.size() > 3 || std::count(parts.begin(), parts.end(), "") > 0) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  const auto* const resource =
+      std::find_if(kResources.begin(), kResources.end(), [&](const Resource& one) {
+        return target.path.substr(0, prefix_end) == one.prefix && parts[1] == one.plural;
+      });
+  if (resource == kResources.end()) return std::nullopt;
+
+  ApiRequest request;
+  request.kind = resource->kind;
+  request.version = resource->version;
+  bool watch = false;
+  read_query(target, request, watch);
+  const bool named = parts.size() == 3;
+  request.access = {verb_of(method, named, watch), resource->group, resource->plural, parts[0],
+                    named             ? parts[2]
+                    : method == "GET" ? request.selected
+                                      : ""};
+  return request;
 }
 
 }  // namespace baton::devserver

@@ -12,19 +12,24 @@ using nlohmann::json;
 
 const json* find_metadata(const json& object, const char* field) {
   const auto meta = object.find("metadata");
-  if (meta == object.end() || !meta->is_object()) {
-    return nullptr;
-  }
+  if (meta == object.end() || !meta->is_object()) return nullptr;
   const auto found = meta->find(field);
   return found == meta->end() ? nullptr : &*found;
 }
 
 json& metadata_of(json& object) {
   json& meta = object["metadata"];
-  if (!meta.is_object()) {
-    meta = json::object();
-  }
+  if (!meta.is_object()) meta = json::object();
   return meta;
+}
+
+// What every stored object carries.
+void identify(json& body, const Key& key, const std::string& uid) {
+  json& meta = metadata_of(body);
+  meta.erase("managedFields");
+  meta["name"] = key.name;
+  if (!key.name_space.empty()) meta["namespace"] = key.name_space;
+  meta["uid"] = uid;
 }
 
 // An update cannot change what only the server writes.
@@ -65,14 +70,8 @@ std::string Store::next_uid() {
 
 Stored Store::commit(ChangeKind kind, const Key& key, json body, const std::string& uid) {
   ++revision_;
-  json& meta = metadata_of(body);
-  meta.erase("managedFields");
-  meta["name"] = key.name;
-  if (!key.name_space.empty()) {
-    meta["namespace"] = key.name_space;
-  }
-  meta["uid"] = uid;
-  meta["resourceVersion"] = std::to_string(revision_);
+  identify(body, key, uid);
+  body["metadata"]["resourceVersion"] = std::to_string(revision_);
   auto object = std::make_shared<const json>(std::move(body));
   if (kind == ChangeKind::deleted) {
     objects_.erase(key);
@@ -90,65 +89,39 @@ void Store::publish(Change change) {
     }
   }
   history_.push_back(std::move(change));
-  if (history_.size() > kHistoryLimit) {
-    compact(history_.front().revision);
-  }
+  if (history_.size() > kHistoryLimit) compact(history_.front().revision);
 }
 
 Stored Store::create(const Key& key, json body) {
-  if (objects_.contains(key)) {
-    return {Outcome::exists, nullptr};
-  }
+  if (objects_.contains(key)) return {Outcome::exists, nullptr};
   return commit(ChangeKind::added, key, std::move(body), next_uid());
 }
 
 Stored Store::put(const Key& key, json body) {
   const std::string uid = metadata(body, "uid");
-  const auto found = objects_.find(key);
-  if (found == objects_.end()) {
+  const Object stored = get(key);
+  if (!stored)
     return uid.empty() ? create(key, std::move(body)) : Stored{Outcome::conflict, nullptr};
-  }
-  const Object stored = found->second;
   const std::string stored_uid = metadata(*stored, "uid");
   const std::string version = metadata(body, "resourceVersion");
-  if (!uid.empty() && uid != stored_uid) {
-    return {Outcome::conflict, nullptr};
-  }
-  if (version.empty()) {
-    return {Outcome::invalid, nullptr};
-  }
-  if (version != metadata(*stored, "resourceVersion")) {
-    return {Outcome::conflict, nullptr};
-  }
+  if (!uid.empty() && uid != stored_uid) return {Outcome::conflict, nullptr};
+  if (version.empty()) return {Outcome::invalid, nullptr};
+  if (version != metadata(*stored, "resourceVersion")) return {Outcome::conflict, nullptr};
   keep_server_fields(body, *stored);
-  json& meta = metadata_of(body);
-  meta.erase("managedFields");
-  meta["name"] = key.name;
-  if (!key.name_space.empty()) {
-    meta["namespace"] = key.name_space;
-  }
-  meta["uid"] = stored_uid;
-  if (body == *stored) {
-    return {Outcome::ok, stored};
-  }
+  identify(body, key, stored_uid);
+  if (body == *stored) return {Outcome::ok, stored};
   return commit(ChangeKind::modified, key, std::move(body), stored_uid);
 }
 
 Stored Store::overwrite(const Key& key, json body) {
-  const auto found = objects_.find(key);
-  if (found == objects_.end()) {
-    return create(key, std::move(body));
-  }
-  const std::string uid = metadata(*found->second, "uid");
-  return commit(ChangeKind::modified, key, std::move(body), uid);
+  const Object stored = get(key);
+  if (!stored) return create(key, std::move(body));
+  return commit(ChangeKind::modified, key, std::move(body), metadata(*stored, "uid"));
 }
 
 Stored Store::remove(const Key& key, const std::string& uid, const std::string& version) {
-  const auto found = objects_.find(key);
-  if (found == objects_.end()) {
-    return {Outcome::not_found, nullptr};
-  }
-  const Object stored = found->second;
+  const Object stored = get(key);
+  if (!stored) return {Outcome::not_found, nullptr};
   const std::string stored_uid = metadata(*stored, "uid");
   if ((!uid.empty() && uid != stored_uid) ||
       (!version.empty() && version != metadata(*stored, "resourceVersion"))) {
@@ -165,21 +138,15 @@ Object Store::get(const Key& key) const {
 Listing Store::list(const Scope& scope) const {
   Listing listing{revision_, {}};
   for (const auto& [key, object] : objects_) {
-    if (scope.contains(key)) {
-      listing.objects.push_back(object);
-    }
+    if (scope.contains(key)) listing.objects.push_back(object);
   }
   return listing;
 }
 
 Subscription Store::subscribe(Scope scope, Revision from, Watcher watcher) {
-  if (from < compacted_) {
-    return 0;
-  }
+  if (from < compacted_) return 0;
   for (const Change& change : history_) {
-    if (change.revision > from && scope.contains(change.key)) {
-      watcher(change);
-    }
+    if (change.revision > from && scope.contains(change.key)) watcher(change);
   }
   subscribers_.emplace(++subscriptions_, Subscriber{std::move(scope), from, std::move(watcher)});
   return subscriptions_;
@@ -188,9 +155,7 @@ Subscription Store::subscribe(Scope scope, Revision from, Watcher watcher) {
 void Store::unsubscribe(Subscription id) { subscribers_.erase(id); }
 
 void Store::compact(Revision revision) {
-  while (!history_.empty() && history_.front().revision <= revision) {
-    history_.pop_front();
-  }
+  while (!history_.empty() && history_.front().revision <= revision) history_.pop_front();
   compacted_ = std::max(compacted_, std::min(revision, revision_));
 }
 

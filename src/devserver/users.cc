@@ -1,10 +1,10 @@
 #include "devserver/users.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 namespace baton::devserver {
 namespace {
@@ -16,13 +16,9 @@ const char* const kLeaseGroup = "coordination.k8s.io";
 std::string random_token() {
   std::array<unsigned char, 16> bytes{};
   RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", byte);
-    text += hex;
-  }
-  return text;
+  std::array<char, 2 * bytes.size() + 1> text{};
+  OPENSSL_buf2hexstr_ex(text.data(), text.size(), nullptr, bytes.data(), bytes.size(), '\0');
+  return text.data();
 }
 
 template <typename List>
@@ -33,9 +29,7 @@ bool contains(const List& list, const std::string& text) {
 // The Leases of the tests and of the quickstart.
 std::vector<std::string> lease_names() {
   std::vector<std::string> names;
-  for (int i = 0; i < 50; ++i) {
-    names.push_back("e" + std::to_string(i));
-  }
+  for (int i = 0; i < 50; ++i) names.push_back("e" + std::to_string(i));
   names.emplace_back("bench");
   return names;
 }
@@ -51,10 +45,13 @@ std::vector<Rule> with_extras(Rule rule) {
 
 }  // namespace
 
+std::string Access::object() const {
+  const std::string text = group.empty() ? resource : resource + "." + group;
+  return name.empty() ? text : text + " \"" + name + "\"";
+}
+
 bool User::may(const Access& access) const {
-  if (is_admin) {
-    return true;
-  }
+  if (is_admin) return true;
   return access.name_space == kNamespace &&
          std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
            return rule.group == access.group && rule.resource == access.resource &&
@@ -79,9 +76,7 @@ std::vector<User> make_users() {
   const auto add = [&](std::string name, std::vector<Rule> rules) {
     users.push_back({std::move(name), random_token(), false, std::move(rules)});
   };
-  for (int i = 0; i < 5; ++i) {
-    add("candidate-" + std::to_string(i), with_extras(leases(all)));
-  }
+  for (int i = 0; i < 5; ++i) add("candidate-" + std::to_string(i), with_extras(leases(all)));
   for (int i = 0; i < 3; ++i) {  // client-go creates by POST, which names nothing
     add("client-go-" + std::to_string(i),
         {{kLeaseGroup, "leases", {"get", "update", "create"}, {}}});

@@ -14,6 +14,9 @@ struct Access {
   std::string verb;  // get, list, watch, create, update, patch, delete
   std::string group, resource, name_space;
   std::string name;  // "" where the request names none: POST, or a LIST of everything
+
+  /// `leases.coordination.k8s.io "e0"`: what is accessed, as messages call it.
+  std::string object() const;
 };
 
 struct Rule {

@@ -54,7 +54,7 @@ void Watches::start(std::shared_ptr<http::Exchange> exchange, const ApiRequest& 
 void Watches::follow(Id id, const ApiRequest& request, Revision from) {
   const auto watch = watches_[id];
   if (from == 0) {
-    send_past(*watch);
+    for (const Object& object : store_.list(watch->scope).objects) send(*watch, "ADDED", *object);
     from = store_.revision();
   }
   watch->subscription = store_.subscribe(watch->scope, from, [this, id, watch](const Change& c) {
@@ -79,12 +79,6 @@ void Watches::follow(Id id, const ApiRequest& request, Revision from) {
   }
 }
 
-void Watches::send_past(Watch& watch) {
-  for (const Object& object : store_.list(watch.scope).objects) {
-    send(watch, "ADDED", *object);
-  }
-}
-
 void Watches::send(Watch& watch, const char* type, const json& object) {
   const Fault fault = faults_.for_event(watch.met, boot_now());
   if (watch.stalled || fault.kind == FaultKind::stall || fault.kind == FaultKind::partition) {
@@ -92,14 +86,10 @@ void Watches::send(Watch& watch, const char* type, const json& object) {
     return;
   }
   json changed = object;
-  if (fault.kind == FaultKind::alter) {
-    changed.merge_patch(json::parse(fault.patch));
-  }
+  if (fault.kind == FaultKind::alter) changed.merge_patch(json::parse(fault.patch));
   const std::string line = dump({{"type", type}, {"object", changed}}) + "\n";
   watch.exchange->write(line);
-  if (fault.kind == FaultKind::duplicate) {
-    watch.exchange->write(line);
-  }
+  if (fault.kind == FaultKind::duplicate) watch.exchange->write(line);
 }
 
 void Watches::bookmark(Watch& watch) {
@@ -112,9 +102,7 @@ void Watches::bookmark(Watch& watch) {
 
 void Watches::schedule_bookmark(Id id) {
   const auto found = watches_.find(id);
-  if (found == watches_.end()) {
-    return;
-  }
+  if (found == watches_.end()) return;
   const auto watch = found->second;
   watch->timers.push_back(server_->after(std::chrono::minutes(1), [this, id, watch] {
     bookmark(*watch);
@@ -124,28 +112,20 @@ void Watches::schedule_bookmark(Id id) {
 
 void Watches::end(Id id) {
   const auto found = watches_.find(id);
-  if (found == watches_.end()) {
-    return;
-  }
+  if (found == watches_.end()) return;
   const auto watch = found->second;
   watches_.erase(found);
   store_.unsubscribe(watch->subscription);
-  for (const auto& cancel : watch->timers) {
-    cancel();
-  }
+  for (const auto& cancel : watch->timers) cancel();
   watch->exchange->close();
 }
 
 int Watches::close(const std::string& user) {
   std::vector<Id> ids;
   for (const auto& [id, watch] : watches_) {
-    if (user.empty() || watch->met.user == user) {
-      ids.push_back(id);
-    }
+    if (user.empty() || watch->met.user == user) ids.push_back(id);
   }
-  for (const Id id : ids) {
-    end(id);
-  }
+  for (const Id id : ids) end(id);
   return static_cast<int>(ids.size());
 }
 

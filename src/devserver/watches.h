@@ -30,7 +30,6 @@ class Watches {
   using Id = std::uint64_t;
 
   void follow(Id id, const ApiRequest& request, Revision from);
-  void send_past(Watch& watch);
   void send(Watch& watch, const char* type, const nlohmann::json& object);
   void bookmark(Watch& watch);
   void schedule_bookmark(Id id);
