@@ -115,9 +115,9 @@ void Check::check_rights() {
                                                         : "";
     const std::string what = "right to " + std::string(right.verb) + " " +
                              std::string(right.resource) + (name.empty() ? "" : " " + name);
-    const auto allowed =
-        side_->can_i(std::string(right.verb), std::string(right.group), std::string(right.resource),
-                     identity_.namespace_name, name, kTimeout);
+    const auto allowed = side_->can_i({std::string(right.verb), std::string(right.group),
+                                       std::string(right.resource), identity_.namespace_name, name},
+                                      kTimeout);
     if (allowed && *allowed) {
       findings_.ok(what);
       continue;

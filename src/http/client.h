@@ -24,6 +24,8 @@ struct ClientTls {
   std::string client_certificate_pem;  // "" for none
   std::string client_key_pem;
   bool insecure_skip_verify = false;
+
+  bool operator==(const ClientTls&) const = default;
 };
 
 struct Endpoint {

@@ -68,13 +68,13 @@ class Credentials {
   // The fields below are protected by mutex_.
   std::string token_;
   Instant token_read_at_ = kLongAgo;
-  std::string tls_material_;
   std::shared_ptr<http::TlsContext> tls_;
+  http::ClientTls tls_material_;  // of tls_
 };
 
 /// Claims of a bound service account token (not verified: it is our own). Empty where it has none.
 struct PodIdentity {
-  std::string namespace_name, pod_name, pod_uid, service_account;
+  std::string namespace_name, pod_name, pod_uid;
 };
 PodIdentity pod_identity(const std::string& token);
 

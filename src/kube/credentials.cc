@@ -73,21 +73,14 @@ void Credentials::drop_token() {
 Result<std::shared_ptr<http::TlsContext>> Credentials::tls() {
   const std::lock_guard lock(mutex_);
   const Result<http::ClientTls> read = read_tls(cluster_);
-  if (!read) {
-    if (tls_) return tls_;
-    return Error{read.error()};
-  }
-  const std::string material =
-      read->ca_pem + '\n' + read->client_certificate_pem + '\n' + read->client_key_pem;
-  if (tls_ && material == tls_material_) return tls_;
+  if (!read && !tls_) return Error{read.error()};
+  if (tls_ && (!read || *read == tls_material_)) return tls_;
   Result<std::shared_ptr<http::TlsContext>> made = http::TlsContext::make(*read);
-  if (made.ok()) {
-    tls_ = *made;
-    tls_material_ = material;
-  } else if (tls_) {
-    return tls_;  // half of a rotation: the other file has not been written yet
-  }
-  return made;
+  // Where it fails half of a rotation may be there: the other file has not been written yet.
+  if (!made) return tls_ ? tls_ : made;
+  tls_ = *made;
+  tls_material_ = *read;
+  return tls_;
 }
 
 std::optional<std::int64_t> Credentials::token_expiry() {

@@ -2,8 +2,13 @@
 // whom we talk to and are not supported are refused by name.
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/join.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "base/text.h"
@@ -15,37 +20,39 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Refused {
-  const char* key;
-  const char* instead;
-};
-constexpr Refused kRefusedOfCluster[] = {
+/// The keys known in one kind of entry: "" is supported, or changes nothing; any other is refused
+/// with what to use instead.
+using Keys = std::map<std::string_view, std::string_view>;
+constexpr std::string_view kUseToken = "use token, tokenFile or a client certificate";
+constexpr std::string_view kUseThatUser = "use the credentials of that user";
+const Keys kContextKeys = {{"cluster", ""}, {"user", ""}, {"namespace", ""}, {"extensions", ""}};
+const Keys kClusterKeys = {
+    {"server", ""},
+    {"tls-server-name", ""},
+    {"certificate-authority", ""},
+    {"certificate-authority-data", ""},
+    {"extensions", ""},           // notes of other tools
+    {"disable-compression", ""},  // compressed answers are never asked for
     {"insecure-skip-tls-verify", "give certificate-authority, baton always verifies the server"},
     {"proxy-url", "connect directly or run the proxy as a transparent one"},
 };
-constexpr const char* kUseToken = "use token, tokenFile or a client certificate";
-constexpr Refused kRefusedOfUser[] = {
+const Keys kUserKeys = {
+    {"client-certificate", ""},
+    {"client-certificate-data", ""},
+    {"client-key", ""},
+    {"client-key-data", ""},
+    {"token", ""},
+    {"tokenFile", ""},
+    {"extensions", ""},
     {"exec", "use tokenFile, written by what runs the plugin, or a service account token"},
     {"auth-provider", kUseToken},
     {"username", kUseToken},
     {"password", kUseToken},
-    {"as", "use the credentials of that user"},
-    {"as-uid", "use the credentials of that user"},
-    {"as-groups", "use the credentials of that user"},
-    {"as-user-extra", "use the credentials of that user"},
+    {"as", kUseThatUser},
+    {"as-uid", kUseThatUser},
+    {"as-groups", kUseThatUser},
+    {"as-user-extra", kUseThatUser},
 };
-// Extensions are notes of other tools; compression of answers is never asked for.
-constexpr const char* kKnownOfCluster[] = {"server",          "certificate-authority",
-                                           "tls-server-name", "certificate-authority-data",
-                                           "extensions",      "disable-compression"};
-constexpr const char* kKnownOfUser[] = {"client-certificate",
-                                        "client-certificate-data",
-                                        "client-key",
-                                        "client-key-data",
-                                        "token",
-                                        "tokenFile",
-                                        "extensions"};
-constexpr const char* kKnownOfContext[] = {"cluster", "user", "namespace", "extensions"};
 
 bool is_empty(const YAML::Node& node) {
   if (!node.IsDefined() || node.IsNull()) return true;
@@ -53,58 +60,70 @@ bool is_empty(const YAML::Node& node) {
   return node.Scalar().empty() || node.Scalar() == "false";
 }
 
-/// One named entry of clusters, users or contexts. Complaints of all of them go to one list.
+/// A kubeconfig being read. All that is wrong with it is said at once.
+struct File {
+  YAML::Node root;
+  fs::path folder;
+  std::vector<std::string> complaints;
+};
+
+/// One named entry of clusters, users or contexts. One that does not exist is empty.
 class Section {
  public:
-  Section(std::string title, const YAML::Node& body, const fs::path& folder,
-          std::vector<std::string>& complaints)
-      : title_(std::move(title)), body_(body), folder_(folder), complaints_(complaints) {}
+  Section(File& file, const std::string& kind, const std::string& name, const Keys& keys)
+      : title_(kind + " " + name + ": "), file_(file) {
+    for (const YAML::Node& entry : std::as_const(file.root)[kind + "s"]) {
+      if (!entry.IsMap() || !entry["name"].IsDefined() || !entry["name"].IsScalar()) continue;
+      names_.push_back(printable(entry["name"].Scalar(), 60));
+      if (exists_ || entry["name"].Scalar() != name) continue;
+      exists_ = true;
+      if (entry[kind].IsDefined() && entry[kind].IsMap()) body_.reset(entry[kind]);
+    }
+    for (const auto& item : body_) {
+      const std::string key = item.first.IsScalar() ? item.first.Scalar() : "?";
+      const auto known = keys.find(key);
+      const std::string_view instead = known == keys.end() ? "remove it" : known->second;
+      if (is_empty(item.second) || instead.empty()) continue;
+      complain(printable(key, 60).append(" is not supported; ").append(instead));
+    }
+  }
 
-  void complain(const std::string& what) const { complaints_.push_back(title_ + ": " + what); }
+  bool exists() const { return exists_; }
+  std::string all_names() const { return names_.empty() ? "none" : boost::join(names_, ", "); }
+  void complain(const std::string& what) const { file_.complaints.push_back(title_ + what); }
 
-  std::string text(const char* key) const {
+  std::string text(const std::string& key) const {
     const YAML::Node node = body_[key];
     if (!node.IsDefined() || node.IsNull()) return "";
     if (!node.IsScalar()) {
-      complain(std::string(key) + " must be a text");
+      complain(key + " must be a text");
       return "";
     }
     return node.Scalar();
   }
-  /// Fills one of `pem` (from KEY-data, which wins) and `file` (from KEY, relative to the
-  /// kubeconfig).
-  void material(const std::string& key, std::string& pem, std::string& file) const {
-    const std::string data_key = key + "-data";
-    if (const std::string data = text(data_key.c_str()); !data.empty()) {
-      const auto decoded = decode_base64(data);
-      if (!decoded) complain(data_key + " is no base64");
-      pem = decoded.value_or("");
-    } else {
-      file = path(key.c_str());
-    }
-  }
-  std::string path(const char* key) const {
+  /// Relative to the kubeconfig.
+  std::string path(const std::string& key) const {
     const std::string name = text(key);
-    return name.empty() ? name : (folder_ / name).lexically_normal().string();
+    return name.empty() ? name : (file_.folder / name).lexically_normal().string();
   }
-  template <std::size_t Known>
-  void refuse_unknown(const char* const (&known)[Known], const Refused* begin,
-                      const Refused* end) const {
-    for (const auto& item : body_) {
-      const std::string key = item.first.IsScalar() ? item.first.Scalar() : "?";
-      if (is_empty(item.second) || std::find(known, known + Known, key) != known + Known) continue;
-      const Refused* refused =
-          std::find_if(begin, end, [&](const Refused& one) { return key == one.key; });
-      complain(printable(key, 60) + " is not supported" +
-               (refused == end ? "; remove it" : std::string("; ") + refused->instead));
+  /// Fills one of `pem` (from KEY-data, which wins) and `path_to` (from KEY).
+  void material(const std::string& key, std::string& pem, std::string& path_to) const {
+    const std::string data = text(key + "-data");
+    if (data.empty()) {
+      path_to = path(key);
+      return;
     }
+    const auto decoded = decode_base64(data);
+    if (!decoded) complain(key + "-data is no base64");
+    pem = decoded.value_or("");
   }
 
  private:
-  std::string title_;
-  YAML::Node body_;
-  const fs::path& folder_;
-  std::vector<std::string>& complaints_;
+  const std::string title_;
+  File& file_;
+  std::vector<std::string> names_;  // of all entries of this kind
+  bool exists_ = false;
+  YAML::Node body_{YAML::NodeType::Map};
 };
 
 /// "https://host[:port][/path]" into the cluster. "" or what is wrong with it.
@@ -116,29 +135,29 @@ std::string read_server(const std::string& server, Cluster& cluster) {
   }
   if (!server.starts_with("https://")) return shown + "must begin with https://";
   const std::string rest = server.substr(8);
-  const auto slash = rest.find('/');
-  const std::string authority = rest.substr(0, slash);
-  cluster.path_prefix = slash == std::string::npos ? "" : rest.substr(slash);
-  while (cluster.path_prefix.ends_with('/')) cluster.path_prefix.pop_back();
-  for (const char c : rest) {
-    if (c <= ' ' || c > '~' || c == '@' || c == '?' || c == '#') {
-      return shown + "must be https://HOST[:PORT][/PATH] without user, query or fragment";
-    }
+  const auto is_odd = [](char c) {
+    return c <= ' ' || c > '~' || c == '@' || c == '?' || c == '#';
+  };
+  if (std::any_of(rest.begin(), rest.end(), is_odd)) {
+    return shown + "must be https://HOST[:PORT][/PATH] without user, query or fragment";
   }
-  const bool bracketed = authority.starts_with('[');
-  const auto host_end = bracketed ? authority.find(']') : authority.find(':');
-  if (bracketed && host_end == std::string::npos) return shown + "has a '[' without its ']'";
-  cluster.endpoint.host =
-      bracketed ? authority.substr(1, host_end - 1) : authority.substr(0, host_end);
-  const std::string tail =
-      host_end == std::string::npos ? "" : authority.substr(host_end + (bracketed ? 1 : 0));
-  const auto port = tail.empty()            ? std::optional<std::int64_t>(443)
-                    : tail.starts_with(':') ? parse_integer(tail.substr(1), 1, 65535)
-                                            : std::nullopt;
-  if (cluster.endpoint.host.empty() || !port) {
+  const std::string authority = rest.substr(0, rest.find('/'));
+  cluster.path_prefix = rest.substr(authority.size());
+  while (cluster.path_prefix.ends_with('/')) cluster.path_prefix.pop_back();
+
+  const std::size_t bracket = authority.starts_with('[') ? 1 : 0;
+  const auto host_end = std::min(authority.find(bracket == 1 ? ']' : ':'), authority.size());
+  if (host_end + bracket > authority.size()) return shown + "has a '[' without its ']'";
+  const std::string tail = authority.substr(host_end + bracket);
+  const std::int64_t port = tail.empty() ? 443
+                            : tail.starts_with(':')
+                                ? parse_integer(tail.substr(1), 1, 65535).value_or(0)
+                                : 0;
+  cluster.endpoint.host = authority.substr(bracket, host_end - bracket);
+  if (cluster.endpoint.host.empty() || port == 0) {
     return shown + "must name a host, and a port from 1 to 65535 if any";
   }
-  cluster.endpoint.port = static_cast<std::uint16_t>(*port);
+  cluster.endpoint.port = static_cast<std::uint16_t>(port);
   cluster.endpoint.authority = authority;
   return "";
 }
@@ -146,18 +165,15 @@ std::string read_server(const std::string& server, Cluster& cluster) {
 /// The file's path, or why there is not exactly one.
 Result<std::string> choose_path(const std::string& path) {
   if (!path.empty()) return path;
-  const char* variable = std::getenv("KUBECONFIG");
   std::vector<std::string> named;
-  std::string_view rest = variable == nullptr ? "" : variable;
-  while (!rest.empty()) {
-    const auto colon = std::min(rest.find(':'), rest.size());
-    if (colon > 0) named.emplace_back(rest.substr(0, colon));
-    rest.remove_prefix(std::min(colon + 1, rest.size()));
+  if (const char* variable = std::getenv("KUBECONFIG")) {
+    boost::split(named, std::string(variable), boost::is_any_of(":"));
+    std::erase(named, "");
   }
   if (named.size() > 1) {
-    return Error{"KUBECONFIG names " + std::to_string(named.size()) + " files (" + variable +
-                 "), baton reads one; merge them: kubectl config view --flatten > FILE, then "
-                 "--kubeconfig=FILE"};
+    return Error{"KUBECONFIG names " + std::to_string(named.size()) + " files (" +
+                 boost::join(named, ":") + "), baton reads one; merge them: kubectl config view " +
+                 "--flatten > FILE, then --kubeconfig=FILE"};
   }
   if (named.size() == 1) return named[0];
   const char* home = std::getenv("HOME");
@@ -167,81 +183,50 @@ Result<std::string> choose_path(const std::string& path) {
   return std::string(home) + "/.kube/config";
 }
 
-/// The body of the entry called `name` in a list of {name, KIND: body}. Undefined if there is none.
-YAML::Node find_entry(const YAML::Node& root, const char* list, const char* kind,
-                      const std::string& name, std::string& names) {
-  for (const YAML::Node& entry : root[list]) {
-    if (!entry.IsMap() || !entry["name"].IsDefined() || !entry["name"].IsScalar()) continue;
-    if (entry["name"].Scalar() == name) {
-      const YAML::Node body = entry[kind];
-      return body.IsDefined() && body.IsMap() ? body : YAML::Node(YAML::NodeType::Map);
-    }
-    names += (names.empty() ? "" : ", ") + printable(entry["name"].Scalar(), 60);
-  }
-  return YAML::Node(YAML::NodeType::Undefined);
-}
-
-Result<Cluster> read_config(const YAML::Node& root, const std::string& path,
-                            const std::string& wanted) {
-  const fs::path folder = fs::absolute(path).parent_path();
-  std::vector<std::string> complaints;
-  const Section top("", root, folder, complaints);
-  const std::string name = wanted.empty() ? top.text("current-context") : wanted;
+Result<Cluster> read_config(const YAML::Node& root, const std::string& path, std::string name) {
+  File file{root, fs::absolute(path).parent_path(), {}};
+  const YAML::Node current = root["current-context"];
+  if (name.empty() && current.IsDefined()) name = current.Scalar();
   if (name.empty()) return Error{"current-context is not set; set it or give --context"};
-
-  std::string names;
-  const YAML::Node context_body = find_entry(root, "contexts", "context", name, names);
-  if (!context_body.IsDefined()) {
+  const Section context(file, "context", name, kContextKeys);
+  if (!context.exists()) {
     return Error{"context '" + printable(name, 60) +
-                 "' does not exist; there are: " + (names.empty() ? "none" : names)};
+                 "' does not exist; there are: " + context.all_names()};
   }
-  const Section context("context " + name, context_body, folder, complaints);
-  context.refuse_unknown(kKnownOfContext, nullptr, nullptr);
   const std::string cluster_name = context.text("cluster");
   const std::string user_name = context.text("user");
-  names.clear();
-  const YAML::Node cluster_body = find_entry(root, "clusters", "cluster", cluster_name, names);
-  const YAML::Node user_body = find_entry(root, "users", "user", user_name, names);
-  if (!cluster_body.IsDefined()) context.complain("cluster '" + cluster_name + "' does not exist");
-  if (!user_body.IsDefined() && !user_name.empty()) {
-    context.complain("user '" + user_name + "' does not exist");
-  }
+  const Section server(file, "cluster", cluster_name, kClusterKeys);
+  const Section user(file, "user", user_name, kUserKeys);
 
   Cluster cluster;
   cluster.source = path + " (context " + name + ")";
   cluster.namespace_name = context.text("namespace");
-  if (cluster_body.IsDefined()) {
-    const Section section("cluster " + cluster_name, cluster_body, folder, complaints);
-    section.refuse_unknown(kKnownOfCluster, std::begin(kRefusedOfCluster),
-                           std::end(kRefusedOfCluster));
-    if (const auto why = read_server(section.text("server"), cluster); !why.empty()) {
-      section.complain(why);
-    }
-    cluster.tls_server_name = section.text("tls-server-name");
-    section.material("certificate-authority", cluster.ca_pem, cluster.ca_file);
+  if (!server.exists()) {
+    context.complain("cluster '" + cluster_name + "' does not exist");
+  } else {
+    const std::string why = read_server(server.text("server"), cluster);
+    if (!why.empty()) server.complain(why);
+    cluster.tls_server_name = server.text("tls-server-name");
+    server.material("certificate-authority", cluster.ca_pem, cluster.ca_file);
     if (cluster.ca_pem.empty() && cluster.ca_file.empty()) {
-      section.complain(
+      server.complain(
           "certificate-authority is missing; baton trusts no other CA than the one named here");
     }
   }
-  if (user_body.IsDefined()) {
-    const Section section("user " + user_name, user_body, folder, complaints);
-    section.refuse_unknown(kKnownOfUser, std::begin(kRefusedOfUser), std::end(kRefusedOfUser));
-    section.material("client-certificate", cluster.client_certificate_pem,
-                     cluster.client_certificate_file);
-    section.material("client-key", cluster.client_key_pem, cluster.client_key_file);
-    if ((cluster.client_certificate_pem + cluster.client_certificate_file).empty() !=
-        (cluster.client_key_pem + cluster.client_key_file).empty()) {
-      section.complain("client-certificate and client-key need each other");
-    }
-    cluster.token_file = section.path("tokenFile");
-    if (cluster.token_file.empty()) cluster.token = section.text("token");
+  if (!user.exists() && !user_name.empty()) {
+    context.complain("user '" + user_name + "' does not exist");
   }
-  if (!complaints.empty()) {
-    std::string all;
-    for (const std::string& complaint : complaints) all += (all.empty() ? "" : "; ") + complaint;
-    return Error{all};
+  user.material("client-certificate", cluster.client_certificate_pem,
+                cluster.client_certificate_file);
+  user.material("client-key", cluster.client_key_pem, cluster.client_key_file);
+  if ((cluster.client_certificate_pem + cluster.client_certificate_file).empty() !=
+      (cluster.client_key_pem + cluster.client_key_file).empty()) {
+    user.complain("client-certificate and client-key need each other");
   }
+  cluster.token_file = user.path("tokenFile");
+  if (cluster.token_file.empty()) cluster.token = user.text("token");
+
+  if (!file.complaints.empty()) return Error{boost::join(file.complaints, "; ")};
   if (std::string why = check_files(cluster); !why.empty()) return Error{why};
   return cluster;
 }

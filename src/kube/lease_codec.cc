@@ -21,37 +21,35 @@ using nlohmann::json;
 constexpr std::size_t kLargestBytes = std::size_t{4} << 20;
 constexpr int kDeepest = 64;
 
-bool is_too_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDeepest) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
+struct TooDeep {};
 
 Result<json> parse_object(std::string_view text) {
   if (text.size() > kLargestBytes) {
     return Error{"the answer has " + std::to_string(text.size()) + " bytes, the limit is " +
                  std::to_string(kLargestBytes)};
   }
-  if (is_too_deep(text)) return Error{"the answer's JSON nests deeper than 64 levels"};
-  json parsed = json::parse(text, nullptr, false);
+  const auto bound_depth = [](int depth, json::parse_event_t, const json&) {
+    if (depth > kDeepest) throw TooDeep();
+    return true;
+  };
+  json parsed;
+  try {
+    parsed = json::parse(text, bound_depth, false);
+  } catch (const TooDeep&) {
+    return Error{"the answer's JSON nests deeper than 64 levels"};
+  }
   if (!parsed.is_object()) {
     return Error{"the answer is no JSON object (cut short, or not from an API server): " +
                  printable(trim(text), 120)};
   }
   return parsed;
+}
+
+constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
+
+std::optional<Revision> parse_version(const std::string& text) {
+  return parse_integer(text, 1, kHighest);
 }
 
 /// Fields of one object by name. A null is an absent field, as the API server has it. The first
@@ -61,11 +59,6 @@ class Fields {
   Fields(const json* object, std::string path, std::string& error)
       : object_(object), path_(std::move(path)), error_(error) {}
 
-  const json* find(const char* name) const {
-    if (object_ == nullptr) return nullptr;
-    const auto found = object_->find(name);
-    return found == object_->end() || found->is_null() ? nullptr : &*found;
-  }
   Fields object(const char* name) const {
     const json* found = expect(name, &json::is_object, "an object");
     return {found, path_ + name + ".", error_};
@@ -84,17 +77,29 @@ class Fields {
     complain(name, *found, "between " + std::to_string(min) + " and " + std::to_string(max));
     return {};
   }
+  /// metadata.resourceVersion of a list or an event, which must have one.
+  Revision revision() const {
+    const std::string version = object("metadata").text("resourceVersion");
+    const std::optional<Revision> parsed = parse_version(version);
+    if (!parsed && error_.empty()) {
+      error_ = path_ + "metadata.resourceVersion is '" + printable(version, 60) +
+               "', must be a positive decimal integer";
+    }
+    return parsed.value_or(0);
+  }
   const json* get() const { return object_; }
+
+ private:
   void complain(const char* name, const json& value, const std::string& rule) const {
     if (!error_.empty()) return;
     error_ = path_ + name + " is " + printable(value.dump(), 60) + ", must be " + rule;
   }
-
- private:
   const json* expect(const char* name, bool (json::*is_right)() const noexcept,
                      const char* what) const {
-    const json* found = find(name);
-    if (found == nullptr || (found->*is_right)()) return found;
+    if (object_ == nullptr) return nullptr;
+    const auto found = object_->find(name);
+    if (found == object_->end() || found->is_null()) return nullptr;
+    if ((*found.*is_right)()) return &*found;
     complain(name, *found, what);
     return nullptr;
   }
@@ -103,13 +108,6 @@ class Fields {
   std::string path_;
   std::string& error_;
 };
-
-constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
-
-std::optional<Revision> parse_version(const std::string& text) {
-  return parse_integer(text, 1, kHighest);
-}
 
 bool is_ours(const std::string& annotation) {
   return annotation.starts_with(election::annotation::kPrefix);
@@ -172,12 +170,7 @@ void set_annotations(json& metadata, const std::map<std::string, std::string>& o
   if (annotations.empty()) metadata.erase("annotations");
 }
 
-WatchLine broken_line(FailureKind kind, std::string what) {
-  WatchLine line;
-  line.failure.kind = kind;
-  line.failure.what = std::move(what);
-  return line;
-}
+WatchLine broken_line(FailureKind kind, const std::string& what) { return {{}, {kind, {}, what}}; }
 
 }  // namespace
 
@@ -193,20 +186,15 @@ Result<LeaseList> decode_lease_list(std::string_view text, const std::string& na
   std::string error;
   const Fields root(&*object, "LeaseList ", error);
   const std::string kind = root.text("kind");
-  const std::string version = root.object("metadata").text("resourceVersion");
+  if (kind != "LeaseList" && error.empty()) {
+    error = "the answer's kind is '" + printable(kind, 60) + "', must be LeaseList";
+  }
+  const Revision revision = root.revision();
   const json* items = root.array("items");
   if (!error.empty()) return Error{error};
-  if (kind != "LeaseList") {
-    return Error{"the answer's kind is '" + printable(kind, 60) + "', must be LeaseList"};
-  }
-  const std::optional<Revision> revision = parse_version(version);
-  if (!revision) {
-    return Error{"LeaseList metadata.resourceVersion is '" + printable(version, 60) +
-                 "', must be a positive decimal integer"};
-  }
   // Absence is a claim that leads to a creation: a list without the field does not make it.
   if (!object->contains("items")) return Error{"LeaseList items is missing"};
-  LeaseList list{*revision, {}};
+  LeaseList list{revision, {}};
   for (const json& item : items == nullptr ? json::array() : *items) {
     const Fields lease(item.is_object() ? &item : nullptr, "Lease ", error);
     if (lease.object("metadata").text("name") != name) continue;
@@ -233,28 +221,18 @@ WatchLine decode_watch_line(std::string_view text) {
     return broken_line(failure_kind(static_cast<int>(code)),
                        "ERROR event: " + status_message(object.get()->dump()));
   }
-  const std::string version = object.object("metadata").text("resourceVersion");
-  const std::optional<Revision> revision = parse_version(version);
-  if (!revision) {
-    return broken_line(FailureKind::garbled, "watch event metadata.resourceVersion is '" +
-                                                 printable(version, 60) +
-                                                 "', must be a positive decimal integer");
-  }
-  WatchLine line;
-  if (type == "BOOKMARK") {
-    line.event = {0, WatchEventKind::bookmark, *revision, {}};
-    return line;
-  }
+  const Revision revision = object.revision();
+  if (!error.empty()) return broken_line(FailureKind::garbled, error);
+  if (type == "BOOKMARK") return {{{0, WatchEventKind::bookmark, revision, {}}}, {}};
   if (type != "ADDED" && type != "MODIFIED" && type != "DELETED") {
-    return broken_line(FailureKind::garbled, "watch event type is '" + printable(type, 60) +
-                                                 "', must be ADDED, MODIFIED, DELETED, BOOKMARK "
-                                                 "or ERROR");
+    return broken_line(FailureKind::garbled,
+                       "watch event type is '" + printable(type, 60) +
+                           "', must be ADDED, MODIFIED, DELETED, BOOKMARK or ERROR");
   }
   Result<Lease> lease = lease_from(*object.get());
   if (!lease) return broken_line(FailureKind::garbled, lease.error());
-  line.event = {0, type == "DELETED" ? WatchEventKind::deleted : WatchEventKind::changed, *revision,
-                std::move(*lease)};
-  return line;
+  const auto change = type == "DELETED" ? WatchEventKind::deleted : WatchEventKind::changed;
+  return {{{0, change, revision, std::move(*lease)}}, {}};
 }
 
 std::string encode_write(const LeaseWrite& write, const std::string& namespace_name,
@@ -293,19 +271,12 @@ std::string status_message(std::string_view body) {
 }
 
 FailureKind failure_kind(int status) {
-  switch (status) {
-    case 404:
-      return FailureKind::not_found;
-    case 409:
-      return FailureKind::conflict;
-    case 410:
-      return FailureKind::gone;
-    case 429:
-      return FailureKind::throttled;
-    default:
-      if (status >= 500) return FailureKind::unavailable;
-      return status >= 400 ? FailureKind::refused : FailureKind::garbled;
-  }
+  if (status == 404) return FailureKind::not_found;
+  if (status == 409) return FailureKind::conflict;
+  if (status == 410) return FailureKind::gone;
+  if (status == 429) return FailureKind::throttled;
+  if (status >= 500) return FailureKind::unavailable;
+  return status >= 400 ? FailureKind::refused : FailureKind::garbled;
 }
 
 }  // namespace baton::kube

@@ -13,22 +13,16 @@ using nlohmann::json;
 /// Nothing is copied or written from what is parsed here, so depth needs no bound.
 json parse(std::string_view text) { return json::parse(text, nullptr, false); }
 
-/// The value at a path of member names, null where there is none.
-const json& at(const json& object, std::initializer_list<const char*> path) {
+/// The value at a JSON pointer, null where there is none.
+const json& at(const json& object, const char* pointer) {
   static const json kNone;
-  const json* here = &object;
-  for (const char* name : path) {
-    if (!here->is_object()) return kNone;
-    const auto found = here->find(name);
-    if (found == here->end()) return kNone;
-    here = &*found;
-  }
-  return *here;
+  const json::json_pointer path(pointer);
+  return object.contains(path) ? object.at(path) : kNone;
 }
 
-std::string text_at(const json& object, std::initializer_list<const char*> path) {
-  const json& found = at(object, path);
-  return found.is_string() ? found.get_ref<const std::string&>() : std::string();
+std::string text_at(const json& object, const char* pointer) {
+  const json& found = at(object, pointer);
+  return found.is_string() ? found.get<std::string>() : "";
 }
 
 std::string dump(const json& object) {
@@ -44,10 +38,10 @@ Claims decode_claims(std::string_view token) {
   if (second == std::string_view::npos) return claims;
   const auto payload = decode_base64(token.substr(first + 1, second - first - 1));
   const json object = parse(payload.value_or(""));
-  const json& bound = at(object, {"kubernetes.io"});
-  claims.pod = {text_at(bound, {"namespace"}), text_at(bound, {"pod", "name"}),
-                text_at(bound, {"pod", "uid"}), text_at(bound, {"serviceaccount", "name"})};
-  const json& expires = at(object, {"exp"});
+  claims.pod = {text_at(object, "/kubernetes.io/namespace"),
+                text_at(object, "/kubernetes.io/pod/name"),
+                text_at(object, "/kubernetes.io/pod/uid")};
+  const json& expires = at(object, "/exp");
   if (expires.is_number_integer()) claims.expires_s = expires.get<std::int64_t>();
   return claims;
 }
@@ -55,19 +49,19 @@ Claims decode_claims(std::string_view token) {
 Result<OwnPod> decode_pod(std::string_view text) {
   const json object = parse(text);
   OwnPod pod;
-  pod.uid = text_at(object, {"metadata", "uid"});
-  if (text_at(object, {"kind"}) != "Pod" || pod.uid.empty()) {
+  pod.uid = text_at(object, "/metadata/uid");
+  if (text_at(object, "/kind") != "Pod" || pod.uid.empty()) {
     return Error{"the answer is no Pod: " + printable(trim(text), 120)};
   }
-  const json& deletion = at(object, {"metadata", "deletionTimestamp"});
-  if (!deletion.is_null()) {
-    pod.deletion_s = parse_rfc3339(text_at(object, {"metadata", "deletionTimestamp"}));
+  if (!at(object, "/metadata/deletionTimestamp").is_null()) {
+    const std::string deletion = text_at(object, "/metadata/deletionTimestamp");
+    pod.deletion_s = parse_rfc3339(deletion);
     if (!pod.deletion_s) {
       return Error{"Pod metadata.deletionTimestamp is no RFC 3339 time: " +
-                   printable(text_at(object, {"metadata", "deletionTimestamp"}), 60)};
+                   printable(deletion, 60)};
     }
   }
-  const json& grace = at(object, {"metadata", "deletionGracePeriodSeconds"});
+  const json& grace = at(object, "/metadata/deletionGracePeriodSeconds");
   if (grace.is_number_integer()) pod.deletion_grace_s = grace.get<std::int64_t>();
   return pod;
 }
@@ -109,7 +103,7 @@ std::string encode_review(const ReviewQuestion& question) {
 
 Result<bool> decode_review(std::string_view text) {
   const json object = parse(text);
-  const json& allowed = at(object, {"status", "allowed"});
+  const json& allowed = at(object, "/status/allowed");
   if (!allowed.is_boolean()) {
     return Error{"the answer is no SelfSubjectAccessReview: " + printable(trim(text), 120)};
   }

@@ -25,9 +25,6 @@ Result<OwnPod> decode_pod(std::string_view json);
 std::string encode_event(const LeaseEvent& event, const std::string& name,
                          const std::string& now_micro);
 
-struct ReviewQuestion {
-  std::string verb, group, resource, namespace_name, name;
-};
 std::string encode_review(const ReviewQuestion& question);
 Result<bool> decode_review(std::string_view json);
 

@@ -95,6 +95,25 @@ void set_up_tls(boost::asio::ssl::context& context, const http::ClientTls& tls,
   }
 }
 
+web::http::http_request make_request(const std::string& method, const std::string& path,
+                                     const std::string& body, Credentials& credentials,
+                                     Call& call) {
+  web::http::http_request request(method);
+  request.set_request_uri(credentials.cluster().path_prefix + path);
+  request.set_response_stream(call.buffer.create_ostream());
+  Headers& headers = request.headers();
+  headers.add("Accept", "application/json");
+  headers.add("User-Agent", "baton/" BATON_VERSION);
+  // The library verifies and sends as SNI the Host header, if there is one.
+  const std::string& name = credentials.cluster().tls_server_name;
+  if (!name.empty()) headers.add("Host", name);
+  if (const std::string token = credentials.bearer(); !token.empty()) {
+    headers.add("Authorization", "Bearer " + token);
+  }
+  if (!body.empty()) request.set_body(body, "application/json");
+  return request;
+}
+
 /// One line: the status and the server's words, or why there is no answer.
 std::string explain(const std::string& what, const SideAnswer& answer) {
   return what + ": " +
@@ -104,109 +123,67 @@ std::string explain(const std::string& what, const SideAnswer& answer) {
 
 }  // namespace
 
-class SideClient::Impl {
- public:
-  explicit Impl(std::shared_ptr<Credentials> credentials) : credentials_(std::move(credentials)) {
-    static std::once_flag once;
-    std::call_once(once, [] { crossplat::threadpool::initialize_with_threads(kPoolThreads); });
-  }
-
-  SideAnswer request(const std::string& method, const std::string& path, const std::string& body,
-                     Duration timeout) {
-    const Instant deadline = boot_now() + timeout;
-    SideAnswer answer;
-    try {
-      bool was_cut = false;
-      answer = send(method, path, body, deadline, was_cut);
-      // What was sent twice is told apart: a review changes nothing, an Event has its own name.
-      if (was_cut) answer = send(method, path, body, deadline, was_cut);
-    } catch (const std::exception& exception) {  // a path that is no URI
-      answer.what = printable(exception.what());
-    }
-    if (answer.status == 401) credentials_->drop_token();
-    return answer;
-  }
-
- private:
-  SideAnswer send(const std::string& method, const std::string& path, const std::string& body,
-                  Instant deadline, bool& was_cut) {
-    const auto http_client = current_client();
-    if (!http_client) return {0, "", http_client.error(), {}};
-    const auto call = std::make_shared<Call>();
-    http_client.value()
-        ->request(make_request(method, path, body, *call), call->cancel.get_token())
-        .then([](const web::http::http_response& response) { return response.content_ready(); })
-        .then([call](const pplx::task<web::http::http_response>& task) { finish(*call, task); });
-
-    std::unique_lock lock(call->mutex);
-    if (!call->finished.wait_for(lock, deadline - boot_now(), [&] { return call->is_finished; })) {
-      lock.unlock();
-      call->cancel.cancel();
-      return {0, "", "no answer in time", {}};
-    }
-    was_cut = call->was_cut;
-    return call->answer;
-  }
-
-  web::http::http_request make_request(const std::string& method, const std::string& path,
-                                       const std::string& body, Call& call) {
-    web::http::http_request request(method);
-    request.set_request_uri(credentials_->cluster().path_prefix + path);
-    request.set_response_stream(call.buffer.create_ostream());
-    Headers& headers = request.headers();
-    headers.add("Accept", "application/json");
-    headers.add("User-Agent", "baton/" BATON_VERSION);
-    // The library verifies and sends as SNI the Host header, if there is one.
-    const std::string& name = credentials_->cluster().tls_server_name;
-    if (!name.empty()) headers.add("Host", name);
-    if (const std::string token = credentials_->bearer(); !token.empty()) {
-      headers.add("Authorization", "Bearer " + token);
-    }
-    if (!body.empty()) request.set_body(body, "application/json");
-    return request;
-  }
-
-  /// The client with its kept connections; a new one when the TLS material has changed.
-  Result<std::shared_ptr<client::http_client>> current_client() {
-    const Cluster& cluster = credentials_->cluster();
-    const Result<http::ClientTls> tls = read_tls(cluster);
-    const std::lock_guard lock(mutex_);
-    if (!tls) {
-      if (client_) return client_;
-      return Error{tls.error()};
-    }
-    const std::string material =
-        tls->ca_pem + '\n' + tls->client_certificate_pem + '\n' + tls->client_key_pem;
-    if (client_ && material == material_) return client_;
-
-    client::http_client_config config;
-    config.set_timeout(kStageTimeout);
-    config.set_max_redirects(0);  // a redirect would take the token along
-    const std::string name =
-        cluster.tls_server_name.empty() ? cluster.endpoint.host : cluster.tls_server_name;
-    config.set_ssl_context_callback(
-        [tls = *tls, name](boost::asio::ssl::context& context) { set_up_tls(context, tls, name); });
-    // An IPv6 address goes without its brackets, which the library would try to resolve.
-    client_ = std::make_shared<client::http_client>(
-        "https://" + cluster.endpoint.host + ":" + std::to_string(cluster.endpoint.port), config);
-    material_ = material;
-    return client_;
-  }
-
-  const std::shared_ptr<Credentials> credentials_;
-  std::mutex mutex_;
-  // Protected by mutex_.
-  std::shared_ptr<client::http_client> client_;
-  std::string material_;
-};
-
 SideClient::SideClient(std::shared_ptr<Credentials> credentials)
-    : impl_(std::make_unique<Impl>(std::move(credentials))) {}
-SideClient::~SideClient() = default;
+    : credentials_(std::move(credentials)) {
+  static std::once_flag once;
+  std::call_once(once, [] { crossplat::threadpool::initialize_with_threads(kPoolThreads); });
+}
 
 SideAnswer SideClient::request(const std::string& method, const std::string& path,
                                const std::string& body, Duration timeout) {
-  return impl_->request(method, path, body, timeout);
+  const Instant deadline = boot_now() + timeout;
+  SideAnswer answer;
+  try {
+    bool was_cut = false;
+    answer = send(method, path, body, deadline, was_cut);
+    // What was sent twice is told apart: a review changes nothing, an Event has its own name.
+    if (was_cut) answer = send(method, path, body, deadline, was_cut);
+  } catch (const std::exception& exception) {  // a path that is no URI
+    answer.what = printable(exception.what());
+  }
+  if (answer.status == 401) credentials_->drop_token();
+  return answer;
+}
+
+SideAnswer SideClient::send(const std::string& method, const std::string& path,
+                            const std::string& body, Instant deadline, bool& was_cut) {
+  const auto http_client = current_client();
+  if (!http_client) return {0, "", http_client.error(), {}};
+  const auto call = std::make_shared<Call>();
+  (*http_client)
+      ->request(make_request(method, path, body, *credentials_, *call), call->cancel.get_token())
+      .then([](const web::http::http_response& response) { return response.content_ready(); })
+      .then([call](const pplx::task<web::http::http_response>& task) { finish(*call, task); });
+
+  std::unique_lock lock(call->mutex);
+  if (!call->finished.wait_for(lock, deadline - boot_now(), [&] { return call->is_finished; })) {
+    lock.unlock();
+    call->cancel.cancel();
+    return {0, "", "no answer in time", {}};
+  }
+  was_cut = call->was_cut;
+  return call->answer;
+}
+
+Result<std::shared_ptr<client::http_client>> SideClient::current_client() {
+  const Cluster& cluster = credentials_->cluster();
+  const Result<http::ClientTls> tls = read_tls(cluster);
+  const std::lock_guard lock(mutex_);
+  if (!tls && !client_) return Error{tls.error()};
+  if (client_ && (!tls || *tls == tls_)) return client_;
+
+  client::http_client_config config;
+  config.set_timeout(kStageTimeout);
+  config.set_max_redirects(0);  // a redirect would take the token along
+  const std::string name =
+      cluster.tls_server_name.empty() ? cluster.endpoint.host : cluster.tls_server_name;
+  config.set_ssl_context_callback(
+      [tls = *tls, name](boost::asio::ssl::context& context) { set_up_tls(context, tls, name); });
+  // An IPv6 address goes without its brackets, which the library would try to resolve.
+  client_ = std::make_shared<client::http_client>(
+      "https://" + cluster.endpoint.host + ":" + std::to_string(cluster.endpoint.port), config);
+  tls_ = *tls;
+  return client_;
 }
 
 Result<OwnPod> SideClient::get_pod(const std::string& namespace_name, const std::string& pod,
@@ -238,12 +215,10 @@ std::string SideClient::create_event(const LeaseEvent& event, Duration timeout) 
   return explain("create event in " + event.namespace_name, answer);
 }
 
-Result<bool> SideClient::can_i(const std::string& verb, const std::string& group,
-                               const std::string& resource, const std::string& namespace_name,
-                               const std::string& name, Duration timeout) {
+Result<bool> SideClient::can_i(const ReviewQuestion& question, Duration timeout) {
   const SideAnswer answer =
       request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-              encode_review({verb, group, resource, namespace_name, name}), timeout);
+              encode_review(question), timeout);
   if (answer.status != 201 && answer.status != 200) return Error{explain("access review", answer)};
   return decode_review(answer.body);
 }

@@ -5,12 +5,17 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "kube/cluster.h"
+
+namespace web::http::client {
+class http_client;
+}
 
 namespace baton::kube {
 
@@ -33,10 +38,15 @@ struct LeaseEvent {
   std::string namespace_name, lease_name, lease_uid, identity, message;
 };
 
+/// May this identity `verb` the `resource` called `name`?
+struct ReviewQuestion {
+  std::string verb, group, resource, namespace_name, name;
+};
+
+/// Any thread.
 class SideClient {
  public:
   explicit SideClient(std::shared_ptr<Credentials> credentials);
-  ~SideClient();
 
   SideAnswer request(const std::string& method, const std::string& path, const std::string& body,
                      election::Duration timeout);
@@ -45,14 +55,21 @@ class SideClient {
                          election::Duration timeout);
   /// An Event (reason LeaderElection, type Normal) on the Lease. "" or why not.
   std::string create_event(const LeaseEvent& event, election::Duration timeout);
-  /// SelfSubjectAccessReview for one verb on a named resource.
-  Result<bool> can_i(const std::string& verb, const std::string& group, const std::string& resource,
-                     const std::string& namespace_name, const std::string& name,
-                     election::Duration timeout);
+  /// The answer of a SelfSubjectAccessReview.
+  Result<bool> can_i(const ReviewQuestion& question, election::Duration timeout);
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  /// `was_cut`: a kept connection that the server had closed.
+  SideAnswer send(const std::string& method, const std::string& path, const std::string& body,
+                  Instant deadline, bool& was_cut);
+  /// The client with its kept connections; a new one when the TLS material has changed.
+  Result<std::shared_ptr<web::http::client::http_client>> current_client();
+
+  const std::shared_ptr<Credentials> credentials_;
+  std::mutex mutex_;
+  // Protected by mutex_.
+  std::shared_ptr<web::http::client::http_client> client_;
+  http::ClientTls tls_;  // of client_
 };
 
 }  // namespace baton::kube

@@ -83,7 +83,7 @@ TEST_F(SideClientTest, AsksWhatIsAllowed) {
   server_.then(answer(201, R"({"status":{"allowed":false}})"));
   server_.then(answer(500, "oops"));
   const auto ask = [this] {
-    return client_.can_i("update", "coordination.k8s.io", "leases", "shop", "billing", kGenerous);
+    return client_.can_i({"update", "coordination.k8s.io", "leases", "shop", "billing"}, kGenerous);
   };
   EXPECT_TRUE(*ask());
   EXPECT_FALSE(*ask());
