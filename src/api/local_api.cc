@@ -245,13 +245,13 @@ std::vector<Route> LocalApi::routes() {
   const Answer other{409, "another term is led, or none; nothing done"};
 
   std::vector<Route> all;
-  const auto add = [&](std::string_view method, std::string_view path, std::string_view summary,
+  const auto add = [&](std::string_view methods, std::string_view path, std::string_view summary,
                        void (LocalApi::*handle)(const Call&), std::vector<Answer> answers,
                        std::vector<Field> query = {}, std::vector<Field> body = {}) {
-    all.push_back({method, path, summary, std::bind_front(handle, this), std::move(answers),
+    all.push_back({methods, path, summary, std::bind_front(handle, this), std::move(answers),
                    std::move(query), std::move(body)});
   };
-  add("GET", "/leader", "Does this Pod lead, until when, and with which fencing token?",
+  add("GET, HEAD", "/leader", "Does this Pod lead, until when, and with which fencing token?",
       &LocalApi::leader,
       {{200, "this Pod leads", true},
        {503, "it does not, or with less validity than asked for", true}},
@@ -259,11 +259,11 @@ std::vector<Route> LocalApi::routes() {
         context_.timings.renew_deadline},
        wait,
        {"after", Kind::text, "with wait: answer when the revision differs from this one"}});
-  add("STREAM", "/leader/events", "The status document as server-sent events.", &LocalApi::events,
+  add("GET", "/leader/events", "The status document as server-sent events.", &LocalApi::events,
       {{200, "one event at once, one per change and per extended deadline"},
        {503, "too many requests wait already"}},
       {{"hold", Kind::flag, "promise that the work ends before this connection does"}, name});
-  add("GET", "/token", "The fencing token as plain text.", &LocalApi::token,
+  add("GET, HEAD", "/token", "The fencing token as plain text.", &LocalApi::token,
       {{200, "the token"}, {503, "this Pod does not lead; no body"}});
   add("POST", "/resign", "Stop believing now, drain, release.", &LocalApi::resign,
       {gone, drains, other},
@@ -288,9 +288,9 @@ std::vector<Route> LocalApi::routes() {
        {409, "this candidate does not lead"},
        {504, "not within twice the lease duration"}},
       {}, {{"atLeast", Kind::token, "the lowest token wanted", {}, true}});
-  add("GET", "/", "The leader's Pod, as the retired leader-elector answered.", &LocalApi::name,
-      {{200, "{\"name\":\"POD\"}, an empty name if there is none"}});
-  add("GET", "/openapi.json", "This description.", nullptr, {{200, "OpenAPI 3"}});
+  add("GET, HEAD", "/", "The leader's Pod, as the retired leader-elector answered.",
+      &LocalApi::name, {{200, "{\"name\":\"POD\"}, an empty name if there is none"}});
+  add("GET, HEAD", "/openapi.json", "This description.", nullptr, {{200, "OpenAPI 3"}});
   all.back().handle = [text = openapi(all)](const Call& call) {
     call.exchange->reply({200, {{"Content-Type", "application/json"}}, text});
   };

@@ -34,7 +34,7 @@ Json parameters_of(const Route& route) {
                    {"description", field.about},
                    {"schema", schema_of(field)}});
   }
-  if (route.method == "POST") {
+  if (route.methods == "POST") {
     all.push_back({{"name", "Baton-Control"},
                    {"in", "header"},
                    {"required", true},
@@ -138,7 +138,7 @@ Json operation_of(const Route& route) {
 std::string openapi(const std::vector<Route>& routes) {
   Json paths = Json::object();
   for (const Route& route : routes) {
-    const char* method = route.method == "POST" ? "post" : "get";
+    const char* method = route.methods == "POST" ? "post" : "get";
     paths[std::string(route.path)][method] = operation_of(route);
   }
   const Json document{{"openapi", "3.0.3"},

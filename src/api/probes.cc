@@ -49,7 +49,7 @@ Checks leadership(const Context& context) {
 
 Route get(std::string_view path, std::string_view summary,
           std::function<void(const Call&)> handle) {
-  return {"GET", path, summary, std::move(handle), {{200, "ok"}}, {}, {}};
+  return {"GET, HEAD", path, summary, std::move(handle), {{200, "ok"}}, {}, {}};
 }
 
 Route probe(std::string_view path, std::string_view summary, std::function<Checks()> checks) {

@@ -114,13 +114,8 @@ Refusal read_body(const std::string& text, Values& values) {
   return {};
 }
 
-std::string allowed_methods(const Route& route) {
-  return route.method == "GET" ? "GET, HEAD" : route.method == "STREAM" ? "GET" : "POST";
-}
-
-bool allows(const Route& route, std::string_view method) {
-  if (method == "GET") return route.method != "POST";
-  return method == (route.method == "GET" ? "HEAD" : route.method == "POST" ? "POST" : "");
+bool allows(std::string_view methods, std::string_view method) {
+  return method == methods || (methods == "GET, HEAD" && (method == "GET" || method == "HEAD"));
 }
 
 Refusal find_route(const std::vector<Route>& routes, const http::Exchange& exchange,
@@ -133,8 +128,8 @@ Refusal find_route(const std::vector<Route>& routes, const http::Exchange& excha
     for (const Route& one : routes) known.append(" ").append(one.path);
     return error_answer(404, "no such path: " + shown(path) + "; there are" + known);
   }
-  if (!allows(*found, method)) {
-    const std::string allowed = allowed_methods(*found);
+  if (!allows(found->methods, method)) {
+    const std::string allowed(found->methods);
     http::Response answer =
         error_answer(405, shown(method) + " is not allowed on " + path + "; use " + allowed);
     answer.headers.emplace_back("Allow", allowed);

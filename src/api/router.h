@@ -49,7 +49,7 @@ struct Answer {
 };
 
 struct Route {
-  std::string_view method;  // GET (answers HEAD too), POST, or STREAM: a GET without HEAD
+  std::string_view methods;  // as in Allow: "GET, HEAD", "GET" (a stream) or "POST"
   std::string_view path;
   std::string_view summary;
   std::function<void(const Call&)> handle;
