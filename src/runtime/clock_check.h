@@ -12,19 +12,21 @@ namespace baton::runtime {
 
 class ClockCheck {
  public:
-  /// Takes the server's Date (whole seconds) and when it arrived. Once a minute has passed between
-  /// two samples: the seconds by which they differ, if that is more than the 10 % that R3 covers
-  /// and the 2 s that cutting off to whole seconds can make.
-  std::optional<double> sample(std::int64_t date_s, Instant at) {
-    if (date_s == 0) return {};
-    if (first_date_s_ == 0 || at < first_at_) {
-      restart(date_s, at);
+  /// Takes the server's Date (whole seconds) in its last answer, and when it was seen here; the
+  /// same Date again is no sample. Once a minute has passed between two samples: the seconds by
+  /// which they differ, if that is more than the 10 % that R3 covers and the 2 s that cutting off
+  /// to whole seconds can make.
+  std::optional<double> sample(std::optional<std::int64_t> date_s, Instant at) {
+    if (!date_s || last_date_s_ == date_s) return {};
+    last_date_s_ = date_s;
+    if (first_at_ == kLongAgo || at < first_at_) {
+      restart(*date_s, at);
       return {};
     }
     const double here_s = std::chrono::duration<double>(at - first_at_).count();
     if (here_s < 60) return {};
-    const double gap_s = static_cast<double>(date_s - first_date_s_) - here_s;
-    restart(date_s, at);
+    const double gap_s = static_cast<double>(*date_s - first_date_s_) - here_s;
+    restart(*date_s, at);
     if (std::abs(gap_s) <= 2 + here_s / 10) return {};
     return gap_s;
   }
@@ -35,6 +37,7 @@ class ClockCheck {
     first_at_ = at;
   }
 
+  std::optional<std::int64_t> last_date_s_;
   std::int64_t first_date_s_ = 0;
   Instant first_at_ = kLongAgo;
 };
