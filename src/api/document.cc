@@ -153,8 +153,8 @@ http::Response error_answer(int status, std::string_view what) {
 
 http::Response name_answer(const Context& context) {
   const Instant now = context.now();
-  const StatusBoard::View view = context.board->read_for_answer(now);
-  return uncached(200, "application/json", object_of("name", leader_name(context, *view, now)));
+  const StatusView view = context.board->read_for_answer(now);
+  return uncached(200, "application/json", object_of("name", leader_name(context, view, now)));
 }
 
 }  // namespace baton::api

@@ -66,9 +66,9 @@ void LocalApi::leader(const Call& call) {
   const Duration needed = call.duration("minRemaining");
   const auto answer = [this, needed] {
     const Instant now = context_.now();
-    const StatusBoard::View view = context_.board->read_for_answer(now);
-    const bool yes = view->leads(now) && view->validity(now) >= needed;
-    return document_.answer(yes ? 200 : 503, *view, now);
+    const StatusView view = context_.board->read_for_answer(now);
+    const bool yes = view.leads(now) && view.validity(now) >= needed;
+    return document_.answer(yes ? 200 : 503, view, now);
   };
   const Duration wait = call.duration("wait");
   if (wait == Duration(0)) return call.exchange->reply(answer());
@@ -106,16 +106,16 @@ void LocalApi::events(const Call& call) {
 
 void LocalApi::token(const Call& call) {
   const Instant now = context_.now();
-  const StatusBoard::View view = context_.board->read_for_answer(now);
-  const bool leads = view->leads(now);
-  call.exchange->reply(status_answer(leads ? 200 : 503, *view, now, "text/plain",
-                                     leads ? std::to_string(view->status.token) : ""));
+  const StatusView view = context_.board->read_for_answer(now);
+  const bool leads = view.leads(now);
+  call.exchange->reply(status_answer(leads ? 200 : 503, view, now, "text/plain",
+                                     leads ? std::to_string(view.status.token) : ""));
 }
 
 void LocalApi::resign(const Call& call) {
-  const StatusBoard::View view = context_.board->read();
-  const std::string& term_id = view->status.term_id;
-  if (refuse_other_term(call, *view)) return;
+  const StatusView view = context_.board->read();
+  const std::string& term_id = view.status.term_id;
+  if (refuse_other_term(call, view)) return;
   if (call.flag("announce")) {
     if (call.flag("drained") || call.find("wait") != nullptr) {
       return refuse(call, 400,
@@ -130,28 +130,28 @@ void LocalApi::resign(const Call& call) {
   if (call.flag("drained") && refuse_name(call)) return;
   context_.post(election::Resign{});
   if (call.flag("drained")) {
-    context_.ledger->said_drained(*view, term_id, call.text("name"));
+    context_.ledger->said_drained(view, term_id, call.text("name"));
     post_proof();
   }
   answer_when_released(call, term_id);
 }
 
 void LocalApi::drained(const Call& call) {
-  const StatusBoard::View view = context_.board->read();
+  const StatusView view = context_.board->read();
   const std::string term_id = call.text("termId");
   if (refuse_name(call)) return;
-  if (!context_.ledger->said_drained(*view, term_id, call.text("name"))) {
-    return refuse(call, 409, other_term(*view));
+  if (!context_.ledger->said_drained(view, term_id, call.text("name"))) {
+    return refuse(call, 409, other_term(view));
   }
   post_proof();
   answer_when_released(call, term_id);
 }
 
 void LocalApi::ready_to_lead(const Call& call) {
-  const StatusBoard::View view = context_.board->read();
-  const std::string& term_id = view->status.term_id;
-  if (refuse_other_term(call, *view)) return;
-  if (!is_led(*view, term_id)) return refuse(call, 409, "this candidate does not lead");
+  const StatusView view = context_.board->read();
+  const std::string& term_id = view.status.term_id;
+  if (refuse_other_term(call, view)) return;
+  if (!is_led(view, term_id)) return refuse(call, 409, "this candidate does not lead");
   context_.post(election::ReadyToLead{term_id});
   waiters_.hold(
       call.exchange, kTurn,
@@ -162,18 +162,18 @@ void LocalApi::ready_to_lead(const Call& call) {
 }
 
 void LocalApi::advance_token(const Call& call) {
-  const StatusBoard::View view = context_.board->read();
+  const StatusView view = context_.board->read();
   const election::Token at_least = call.token("atLeast");
-  if (!view->leads(context_.now())) {
+  if (!view.leads(context_.now())) {
     return refuse(call, 409, "this candidate does not lead; only the leader's token is advanced");
   }
-  if (at_least - view->status.token > kFurthestAdvance) {
+  if (at_least - view.status.token > kFurthestAdvance) {
     return refuse(call, 400,
                   "atLeast: " + std::to_string(at_least) + " is more than " +
                       std::to_string(kFurthestAdvance) + " ahead of the present token " +
-                      std::to_string(view->status.token) + "; check the number");
+                      std::to_string(view.status.token) + "; check the number");
   }
-  if (at_least > view->status.token) context_.post(election::AdvanceToken{at_least});
+  if (at_least > view.status.token) context_.post(election::AdvanceToken{at_least});
   // The next term waits for the validity handed out, at most D; the same again for its requests.
   waiters_.hold(
       call.exchange, 2 * context_.timings.lease_duration,
@@ -195,7 +195,7 @@ void LocalApi::report_rejection(const Call& call) {
 
 Response LocalApi::document_answer(int status) const {
   const Instant now = context_.now();
-  return document_.answer(status, *context_.board->read_for_answer(now), now);
+  return document_.answer(status, context_.board->read_for_answer(now), now);
 }
 
 /// A term id that is given must be that of the present term: the caller may mean an earlier one.
@@ -223,13 +223,13 @@ void LocalApi::answer_when_released(const Call& call, const std::string& term_id
         return waits ? !is_led_or_drained(view, term_id) : !is_led(view, term_id);
       },
       [this, term_id](Waiters::End) {
-        return document_answer(is_led_or_drained(*context_.board->read(), term_id) ? 202 : 200);
+        return document_answer(is_led_or_drained(context_.board->read(), term_id) ? 202 : 200);
       });
 }
 
 void LocalApi::post_proof() {
-  const StatusBoard::View view = context_.board->read();
-  if (auto ended = context_.ledger->proof(*view, context_.board->answers())) {
+  const StatusView view = context_.board->read();
+  if (auto ended = context_.ledger->proof(view, context_.board->answers())) {
     context_.post(std::move(*ended));
   }
 }

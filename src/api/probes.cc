@@ -33,18 +33,18 @@ Check state_check(const StatusView& view, Instant now, bool ok) {
 
 Checks readiness(const Context& context) {
   const Instant now = context.now();
-  const StatusBoard::View view = context.board->read();
-  const State state = view->state(now);
+  const StatusView view = context.board->read();
+  const State state = view.state(now);
   const bool ok = state != State::starting && state != State::degraded && state != State::blocked &&
                   state != State::stopped;
   // Without its watch a follower still works by LISTs.
-  return {state_check(*view, now, ok), {"watch", true, view->status.watch_live ? "live" : "down"}};
+  return {state_check(view, now, ok), {"watch", true, view.status.watch_live ? "live" : "down"}};
 }
 
 Checks leadership(const Context& context) {
   const Instant now = context.now();
-  const StatusBoard::View view = context.board->read_for_answer(now);
-  return {state_check(*view, now, view->leads(now) && view->status.state != State::warming)};
+  const StatusView view = context.board->read_for_answer(now);
+  return {state_check(view, now, view.leads(now) && view.status.state != State::warming)};
 }
 
 Route get(std::string_view path, std::string_view summary,

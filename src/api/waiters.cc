@@ -18,13 +18,13 @@ Instant deadline_shown(const StatusView& view, Instant now) {
 void Waiters::hold(const std::shared_ptr<http::Exchange>& exchange, Duration limit,
                    Condition condition, Answer answer) {
   const Instant now = context_.now();
-  const StatusBoard::View view = context_.board->read();
-  if (condition(*view, now)) return exchange->reply(answer(End::met));
+  const StatusView view = context_.board->read();
+  if (condition(view, now)) return exchange->reply(answer(End::met));
   if (!server_->try_hold(*exchange)) return exchange->reply(answer(End::no_place));
   const auto waiter = waiters_.insert(
       waiters_.end(), Waiter{exchange, std::move(condition), std::move(answer), nullptr});
   waiter->cancel_limit = server_->after(limit, [this, waiter] { finish(waiter, End::timed_out); });
-  arm_deadline(*view, now);
+  arm_deadline(view, now);
   exchange->on_closed([this, waiter] {
     waiter->cancel_limit();
     waiters_.erase(waiter);
@@ -44,7 +44,7 @@ void Waiters::stream(const std::shared_ptr<http::Exchange>& exchange,
   exchange->start_stream(std::move(head));
   const auto stream = streams_.insert(streams_.end(), Stream{exchange, "", kLongAgo});
   send(*stream);
-  arm_deadline(*context_.board->read(), context_.now());
+  arm_deadline(context_.board->read(), context_.now());
   arm_heartbeat();
   exchange->on_closed([this, stream, ended = std::move(ended)] {
     const bool by_peer = stream->exchange->closed_by_peer();
@@ -55,25 +55,25 @@ void Waiters::stream(const std::shared_ptr<http::Exchange>& exchange,
 
 void Waiters::send(Stream& stream) {
   const Instant now = context_.now();
-  const StatusBoard::View view = context_.board->read_for_answer(now);
-  stream.revision = document_.revision(*view, now);
-  stream.deadline = deadline_shown(*view, now);
+  const StatusView view = context_.board->read_for_answer(now);
+  stream.revision = document_.revision(view, now);
+  stream.deadline = deadline_shown(view, now);
   // The document ends with a newline; an empty line ends the event.
-  stream.exchange->write("id: " + stream.revision + "\ndata: " + document_.text(*view, now) + "\n");
+  stream.exchange->write("id: " + stream.revision + "\ndata: " + document_.text(view, now) + "\n");
 }
 
 void Waiters::look() {
   const Instant now = context_.now();
-  const StatusBoard::View view = context_.board->read();
-  const std::string revision = document_.revision(*view, now);
+  const StatusView view = context_.board->read();
+  const std::string revision = document_.revision(view, now);
   for (auto next = waiters_.begin(); next != waiters_.end();) {
     const auto waiter = next++;
-    if (waiter->condition(*view, now)) finish(waiter, End::met);
+    if (waiter->condition(view, now)) finish(waiter, End::met);
   }
   for (Stream& stream : streams_) {
-    if (stream.revision != revision || stream.deadline != deadline_shown(*view, now)) send(stream);
+    if (stream.revision != revision || stream.deadline != deadline_shown(view, now)) send(stream);
   }
-  arm_deadline(*view, now);
+  arm_deadline(view, now);
 }
 
 /// A belief that lapses is a change that nobody publishes if the election's thread is late.

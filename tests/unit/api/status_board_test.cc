@@ -29,11 +29,11 @@ Status leading(std::int64_t n) {
 
 TEST(StatusBoard, ReadsWhatWasPublished) {
   StatusBoard board;
-  EXPECT_EQ(board.read()->status, Status{});
-  EXPECT_EQ(board.read()->change, 1U);
+  EXPECT_EQ(board.read().status, Status{});
+  EXPECT_EQ(board.read().change, 1U);
   EXPECT_TRUE(board.publish(leading(7)));
-  EXPECT_EQ(board.read()->status, leading(7));
-  EXPECT_EQ(board.read()->change, 2U);
+  EXPECT_EQ(board.read().status, leading(7));
+  EXPECT_EQ(board.read().change, 2U);
 }
 
 TEST(StatusBoard, TimesAloneAreNoChange) {
@@ -43,13 +43,13 @@ TEST(StatusBoard, TimesAloneAreNoChange) {
   status.fresh_at = status.leader.expires = at(9);
   status.watch_live = true;
   EXPECT_FALSE(board.publish(status)) << "nobody need be told";
-  EXPECT_EQ(board.read()->status, status);
+  EXPECT_EQ(board.read().status, status);
   status.deadline = at(10);
   EXPECT_TRUE(board.publish(status)) << "streams carry the extended deadline";
-  EXPECT_EQ(board.read()->change, 2U) << "but the revision stays";
+  EXPECT_EQ(board.read().change, 2U) << "but the revision stays";
   status.state = State::uncertain;
   EXPECT_TRUE(board.publish(status));
-  EXPECT_EQ(board.read()->change, 3U);
+  EXPECT_EQ(board.read().change, 3U);
 }
 
 TEST(StatusBoard, ForeignTextsAreCutAndMadePrintable) {
@@ -59,7 +59,7 @@ TEST(StatusBoard, ForeignTextsAreCutAndMadePrintable) {
   status.leader.address = std::string(4000, '\xff');
   for (int i = 0; i < 500; ++i) status.reason += "ä\n";
   board.publish(status);
-  const Status shown = board.read()->status;
+  const Status shown = board.read().status;
   EXPECT_EQ(shown.leader.identity.substr(0, 500), std::string(500, 'x'));
   EXPECT_LE(shown.leader.identity.size(), 512U);
   EXPECT_EQ(shown.leader.address.front(), '?');
@@ -71,8 +71,8 @@ TEST(StatusBoard, ForeignTextsAreCutAndMadePrintable) {
 TEST(StatusBoard, BeliefIsADeadline) {
   StatusBoard board;
   board.publish(leading(100));
-  EXPECT_TRUE(board.read()->leads(at(99)));
-  EXPECT_FALSE(board.read()->leads(at(100)));
+  EXPECT_TRUE(board.read().leads(at(99)));
+  EXPECT_FALSE(board.read().leads(at(100)));
 }
 
 // Section 5 (e): the largest validity ever handed out in an answer.
@@ -80,11 +80,11 @@ TEST(StatusBoard, OnlyAnswersThatGiveValidityAwayCount) {
   StatusBoard board;
   board.publish(leading(100));
   EXPECT_EQ(board.handed_out(), kLongAgo);
-  EXPECT_FALSE(board.read_for_answer(at(100))->leads(at(100)));
+  EXPECT_FALSE(board.read_for_answer(at(100)).leads(at(100)));
   board.read();
   EXPECT_EQ(board.handed_out(), kLongAgo);
   EXPECT_EQ(board.answers(), 0U);
-  EXPECT_TRUE(board.read_for_answer(at(99))->leads(at(99)));
+  EXPECT_TRUE(board.read_for_answer(at(99)).leads(at(99)));
   EXPECT_EQ(board.handed_out(), at(100));
   EXPECT_EQ(board.answers(), 1U);
   board.publish(leading(50));
@@ -102,11 +102,11 @@ TEST(StatusBoard, NoReadIsTorn) {
     readers.emplace_back([&] {
       std::int64_t last = 0;
       while (!stop) {
-        const StatusBoard::View view = board.read();
-        ASSERT_EQ(view->status, leading(view->status.token));
-        ASSERT_GE(view->status.token, last) << "a reader never goes back";
-        ASSERT_EQ(view->change, static_cast<std::uint64_t>(view->status.token) + 1);
-        last = view->status.token;
+        const StatusView view = board.read();
+        ASSERT_EQ(view.status, leading(view.status.token));
+        ASSERT_GE(view.status.token, last) << "a reader never goes back";
+        ASSERT_EQ(view.change, static_cast<std::uint64_t>(view.status.token) + 1);
+        last = view.status.token;
       }
     });
   }
@@ -128,9 +128,9 @@ TEST(StatusBoard, TheWriterSeesEveryDeadlineThatWasHandedOut) {
     readers.emplace_back([&] {
       std::int64_t last = 0;
       while (said_no < kRounds) {
-        const StatusBoard::View view = board.read_for_answer(at(0));
-        const std::int64_t deadline = view->status.deadline.time_since_epoch().count();
-        if (view->leads(at(0)) && deadline != last) given.push_back(last = deadline);
+        const StatusView view = board.read_for_answer(at(0));
+        const std::int64_t deadline = view.status.deadline.time_since_epoch().count();
+        if (view.leads(at(0)) && deadline != last) given.push_back(last = deadline);
       }
     });
   }
