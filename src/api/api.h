@@ -1,5 +1,6 @@
-// What the listeners answer (design section 4). Built from one table of routes, which also makes
-// /openapi.json. Runs on its server's thread; talks to the election through Context only.
+// What the listeners answer (design section 4), each from one table of routes. Handlers run on
+// their server's thread and talk to the election through Context only. The local API is
+// local_api.h.
 #pragma once
 
 #include <functional>
@@ -42,22 +43,6 @@ struct Context {
   std::function<void(Rejection)> report_rejection;
   std::function<std::string()> metrics;          // Prometheus text format
   std::function<std::vector<Check>()> liveness;  // the election thread makes progress
-};
-
-/// The local API (127.0.0.1:4040). One per listener; give handler() to http::Server, then attach().
-class LocalApi {
- public:
-  explicit LocalApi(Context context);
-  ~LocalApi();
-  http::Handler handler();
-  /// The server whose thread this runs on, for posting and timers. Before start().
-  void attach(http::Server& server);
-  /// StatusBoard::publish() returned true, or SIGTERM came. Any thread; never blocks.
-  void changed();
-
- private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;
 };
 
 /// /livez /readyz /startupz /leaderz /metrics: read-only, for the Pod's IP.

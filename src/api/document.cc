@@ -5,8 +5,6 @@
 namespace baton::api {
 namespace {
 
-using election::State;
-
 std::int64_t milliseconds(Duration duration) {
   return std::chrono::floor<std::chrono::milliseconds>(duration).count();
 }
@@ -20,6 +18,22 @@ std::string_view pod_of(const election::Leader& leader) {
     name = name.substr(0, name.rfind('_'));
   }
   return name;
+}
+
+/// Appends `text` as a JSON string.
+void append_quoted(std::string& out, std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (byte < 0x20) {
+      out.append("\\u00").append({kHex[byte >> 4U], kHex[byte & 15U]});
+    } else {
+      if (letter == '"' || letter == '\\') out += '\\';
+      out += letter;
+    }
+  }
+  out += '"';
 }
 
 // ,"key":"text" with null for "nothing"; the caller drops the first comma.
@@ -54,31 +68,6 @@ void append_leader(std::string& out, const election::Leader& leader) {
   out.append(fields).append("}");
 }
 
-}  // namespace
-
-void append_quoted(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out += '"';
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
-    if (byte < 0x20) {
-      out.append("\\u00").append({kHex[byte >> 4U], kHex[byte & 15U]});
-    } else {
-      if (letter == '"' || letter == '\\') out += '\\';
-      out += letter;
-    }
-  }
-  out += '"';
-}
-
-State state_at(const StatusView& view, Instant now) {
-  return view.status.believes && !view.leads(now) ? State::degraded : view.status.state;
-}
-
-Duration validity(const StatusView& view, Instant now) {
-  return view.leads(now) ? view.status.deadline - now : Duration(0);
-}
-
 std::string leader_name(const Context& context, const StatusView& view, Instant now) {
   if (view.leads(now)) return context.legacy_name;
   const election::Leader& leader = view.status.leader;
@@ -87,14 +76,15 @@ std::string leader_name(const Context& context, const StatusView& view, Instant 
   return name == context.legacy_name ? "" : std::string(name);
 }
 
-http::Response name_answer(const Context& context) {
-  const Instant now = context.now();
-  std::string body = "{\"name\":";
-  append_quoted(body, leader_name(context, context.board->read_for_answer(now), now));
-  return {200,
-          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
-          std::move(body) + "}"};
+// {"key":"text"}
+std::string object_of(std::string_view key, std::string_view text) {
+  std::string object("{\"");
+  object.append(key).append("\":");
+  append_quoted(object, text);
+  return object + "}";
 }
+
+}  // namespace
 
 StatusDocument::StatusDocument(const Context& context) : run_id_(context.run_id) {
   append_text(names_, "election", context.election);
@@ -114,17 +104,17 @@ StatusDocument::StatusDocument(const Context& context) : run_id_(context.run_id)
 std::string StatusDocument::text(const StatusView& view, Instant now) const {
   const election::Status& status = view.status;
   const bool leads = view.leads(now);
-  const bool has_lapsed = status.believes && !leads;
   std::string out;
   out.reserve(1024);
   out.append("{\"isLeader\":").append(leads ? "true" : "false");
-  append_text(out, "state", election::to_string(state_at(view, now)));
-  append_text(out, "reason",
-              has_lapsed ? "the deadline passed before a renewal counted" : status.reason);
+  append_text(out, "state", election::to_string(view.state(now)));
+  append_text(
+      out, "reason",
+      view.has_lapsed(now) ? "the deadline passed before a renewal counted" : status.reason);
   out += names_;
   append_text(out, "fencingToken", leads ? std::to_string(status.token) : "");
   append_text(out, "termId", status.term_id);
-  append_number(out, "validForMs", milliseconds(validity(view, now)));
+  append_number(out, "validForMs", milliseconds(view.validity(now)));
   append_text(out, "deadlineBoottimeNs",
               leads ? std::to_string(status.deadline.time_since_epoch().count()) : "");
   append_leader(out, status.leader);
@@ -133,29 +123,38 @@ std::string StatusDocument::text(const StatusView& view, Instant now) const {
 }
 
 std::string StatusDocument::revision(const StatusView& view, Instant now) const {
-  const bool has_lapsed = view.status.believes && !view.leads(now);
-  return run_id_ + "-" + std::to_string(view.change) + (has_lapsed ? "-lapsed" : "");
+  return run_id_ + "-" + std::to_string(view.change) + (view.has_lapsed(now) ? "-lapsed" : "");
 }
 
 http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) const {
-  return {status, answer_headers(view, now, "application/json"), text(view, now)};
+  return status_answer(status, view, now, "application/json", text(view, now));
 }
 
-http::Headers answer_headers(const StatusView& view, Instant now, std::string_view content_type) {
-  http::Headers headers{{"Content-Type", std::string(content_type)},
-                        {"Cache-Control", "no-store"},
-                        {"Baton-Valid-For-Ms", std::to_string(milliseconds(validity(view, now)))}};
-  if (view.leads(now))
-    headers.emplace_back("Baton-Fencing-Token", std::to_string(view.status.token));
-  return headers;
+http::Response uncached(int status, std::string content_type, std::string body) {
+  http::Headers headers{{"Cache-Control", "no-store"}};
+  if (!content_type.empty()) headers.emplace_back("Content-Type", std::move(content_type));
+  return {status, std::move(headers), std::move(body)};
+}
+
+http::Response status_answer(int status, const StatusView& view, Instant now,
+                             std::string content_type, std::string body) {
+  http::Response answer = uncached(status, std::move(content_type), std::move(body));
+  answer.headers.emplace_back("Baton-Valid-For-Ms",
+                              std::to_string(milliseconds(view.validity(now))));
+  if (view.leads(now)) {
+    answer.headers.emplace_back("Baton-Fencing-Token", std::to_string(view.status.token));
+  }
+  return answer;
 }
 
 http::Response error_answer(int status, std::string_view what) {
-  std::string body = "{\"error\":";
-  append_quoted(body, what);
-  return {status,
-          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
-          std::move(body) + "}\n"};
+  return uncached(status, "application/json", object_of("error", what) + "\n");
+}
+
+http::Response name_answer(const Context& context) {
+  const Instant now = context.now();
+  const StatusView view = context.board->read_for_answer(now);
+  return uncached(200, "application/json", object_of("name", leader_name(context, view, now)));
 }
 
 }  // namespace baton::api

@@ -2,11 +2,13 @@
 
 #include "api/router.h"
 #include "base/text.h"
+#include "election/status.h"
 
 namespace baton::api {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using election::State;
 
 Json schema_of(const Field& field) {
   switch (field.kind) {
@@ -32,7 +34,7 @@ Json parameters_of(const Route& route) {
                    {"description", field.about},
                    {"schema", schema_of(field)}});
   }
-  if (route.method == "POST") {
+  if (route.methods == "POST") {
     all.push_back({{"name", "Baton-Control"},
                    {"in", "header"},
                    {"required", true},
@@ -55,13 +57,76 @@ Json body_of(const Route& route) {
           {"content", {{"application/json", {{"schema", schema}}}}}};
 }
 
+// A name, its JSON type (with '?': or null), and what it says.
+struct Property {
+  const char* name;
+  std::string type;
+  const char* about;
+};
+
+// An object that always has all of the properties.
+Json object_of(std::initializer_list<Property> all) {
+  Json object{{"type", "object"}};
+  for (const auto& [name, type, about] : all) {
+    Json& property = object["properties"][name];
+    property = {{"type", type.substr(0, type.find('?'))}, {"description", about}};
+    if (type.ends_with('?')) property["nullable"] = true;
+    object["required"].push_back(name);
+  }
+  return object;
+}
+
+// What StatusDocument writes; a test compares the two.
+Json status_schema() {
+  Json status = object_of(
+      {{"isLeader", "boolean", "this Pod leads now"},
+       {"state", "string", "the election's state"},
+       {"reason", "string?", "why, and the mend"},
+       {"election", "string?", "the Lease's name"},
+       {"namespace", "string?", "the Lease's namespace"},
+       {"pod", "string?", "the Pod that answers"},
+       {"identity", "string?", "holderIdentity of the candidate that answers"},
+       {"fencingToken", "string?", "decimal; null unless leading"},
+       {"termId", "string?", "the term led or being drained"},
+       {"validForMs", "integer", "how long the answer stays true, from when it was written"},
+       {"deadlineBoottimeNs", "string?", "the same as a point on CLOCK_BOOTTIME, decimal"},
+       {"leader", "object?", "who holds the Lease"},
+       {"revision", "string", "opaque; differs after every change but an extended deadline"},
+       {"lease", "object", "the durations of this candidate"}});
+  Json& properties = status["properties"];
+  for (auto state = State::starting; state <= State::stopped;
+       state = static_cast<State>(static_cast<int>(state) + 1)) {
+    properties["state"]["enum"].push_back(election::to_string(state));
+  }
+  properties["leader"].update(
+      object_of({{"pod", "string", "its Pod"},
+                 {"identity", "string", "holderIdentity"},
+                 {"address", "string?", "what it advertises"},
+                 {"fencingToken", "string?", "decimal; null: another elector, token unknown"},
+                 {"since", "string?", "acquireTime as found"},
+                 {"transitions", "integer", "leaseTransitions"}}));
+  properties["lease"].update(object_of({{"durationMs", "integer", "--lease-duration"},
+                                        {"renewDeadlineMs", "integer", "--renew-deadline"},
+                                        {"renewPeriodMs", "integer", "--renew-period"},
+                                        {"requestTimeoutMs", "integer", "--request-timeout"},
+                                        {"retryMinMs", "integer", "--retry-min"},
+                                        {"retryMaxMs", "integer", "--retry-max"}}));
+  return status;
+}
+
+Json content_of(const char* schema) {
+  const Json reference{{"$ref", std::string("#/components/schemas/") + schema}};
+  return {{"application/json", {{"schema", reference}}}};
+}
+
 Json operation_of(const Route& route) {
   Json answers = Json::object();
-  for (const auto& [status, when] : route.answers) {
-    answers[std::to_string(status)] = {{"description", when}};
+  for (const Answer& answer : route.answers) {
+    Json& one = answers[std::to_string(answer.status)];
+    one = {{"description", answer.when}};
+    if (answer.has_document) one["content"] = content_of("Status");
   }
-  answers["default"] = {
-      {"description", "refused; {\"error\": \"one line\"} says why and the mend"}};
+  answers["default"] = {{"description", "refused"}, {"content", content_of("Error")}};
   Json operation{{"summary", route.summary}, {"parameters", parameters_of(route)}};
   if (!route.body.empty()) operation["requestBody"] = body_of(route);
   operation["responses"] = answers;
@@ -73,12 +138,16 @@ Json operation_of(const Route& route) {
 std::string openapi(const std::vector<Route>& routes) {
   Json paths = Json::object();
   for (const Route& route : routes) {
-    const char* method = route.method == "POST" ? "post" : "get";
+    const char* method = route.methods == "POST" ? "post" : "get";
     paths[std::string(route.path)][method] = operation_of(route);
   }
   const Json document{{"openapi", "3.0.3"},
                       {"info", {{"title", "baton, the local API"}, {"version", BATON_VERSION}}},
-                      {"paths", paths}};
+                      {"paths", paths},
+                      {"components",
+                       {{"schemas",
+                         {{"Status", status_schema()},
+                          {"Error", object_of({{"error", "string", "why, and the mend"}})}}}}}};
   return document.dump(2) + "\n";
 }
 

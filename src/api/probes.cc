@@ -10,15 +10,11 @@ namespace {
 using election::State;
 using Checks = std::vector<Check>;
 
-http::Response plain(int status, std::string body) {
-  return {status,
-          {{"Content-Type", "text/plain; charset=utf-8"}, {"Cache-Control", "no-store"}},
-          std::move(body)};
-}
+constexpr const char* kPlain = "text/plain; charset=utf-8";
 
 /// 200 if every check is ok. One word, or with ?verbose or on failure one line a check.
 void answer_checks(const Call& call, const Checks& checks) {
-  const bool ok = std::all_of(checks.begin(), checks.end(), [](const Check& c) { return c.ok; });
+  const bool ok = std::ranges::all_of(checks, &Check::ok);
   std::string lines;
   if (!ok || call.flag("verbose")) {
     for (const Check& check : checks) {
@@ -26,11 +22,11 @@ void answer_checks(const Call& call, const Checks& checks) {
                (check.detail.empty() ? "" : ": " + check.detail) + "\n";
     }
   }
-  call.exchange->reply(plain(ok ? 200 : 503, lines + (ok ? "ok\n" : "failed\n")));
+  call.exchange->reply(uncached(ok ? 200 : 503, kPlain, lines + (ok ? "ok\n" : "failed\n")));
 }
 
 Check state_check(const StatusView& view, Instant now, bool ok) {
-  const std::string state = election::to_string(state_at(view, now));
+  const std::string state = election::to_string(view.state(now));
   const std::string& reason = view.status.reason;
   return {"state", ok, state + (reason.empty() ? "" : ", " + reason)};
 }
@@ -38,7 +34,7 @@ Check state_check(const StatusView& view, Instant now, bool ok) {
 Checks readiness(const Context& context) {
   const Instant now = context.now();
   const StatusView view = context.board->read();
-  const State state = state_at(view, now);
+  const State state = view.state(now);
   const bool ok = state != State::starting && state != State::degraded && state != State::blocked &&
                   state != State::stopped;
   // Without its watch a follower still works by LISTs.
@@ -48,64 +44,50 @@ Checks readiness(const Context& context) {
 Checks leadership(const Context& context) {
   const Instant now = context.now();
   const StatusView view = context.board->read_for_answer(now);
-  const bool ok = view.leads(now) && view.status.state != State::warming;
-  return {state_check(view, now, ok)};
+  return {state_check(view, now, view.leads(now) && view.status.state != State::warming)};
 }
 
-std::vector<Route> probes(const Context& context) {
-  const auto probe = [](std::string_view path, std::string_view summary,
-                        std::function<Checks()> checks) {
-    return Route{"GET",
-                 path,
-                 summary,
-                 {{"verbose", Kind::flag, "list the checks"}},
-                 {},
-                 {{200, "ok"}, {503, "failed"}},
-                 [checks = std::move(checks)](const Call& call) { answer_checks(call, checks()); }};
-  };
-  return {
-      probe("/livez", "The election's thread makes progress.", context.liveness),
-      probe("/readyz", "The sidecar works; standbys are ready.",
-            [context] { return readiness(context); }),
-      probe("/startupz", "The server is up.",
-            [] {
-              return Checks{{"server", true, "up"}};
-            }),
-      probe("/leaderz", "This Pod leads, its application ready.",
-            [context] { return leadership(context); }),
-  };
+Route get(std::string_view path, std::string_view summary,
+          std::function<void(const Call&)> handle) {
+  return {"GET, HEAD", path, summary, std::move(handle), {{200, "ok"}}, {}, {}};
 }
 
-http::Handler handler_of(std::vector<Route> routes) {
-  const auto router = std::make_shared<Router>(std::move(routes), Reach::open);
-  return [router](const std::shared_ptr<http::Exchange>& exchange) { router->dispatch(exchange); };
+Route probe(std::string_view path, std::string_view summary, std::function<Checks()> checks) {
+  Route route = get(path, summary, [checks = std::move(checks)](const Call& call) {
+    answer_checks(call, checks());
+  });
+  route.answers.push_back({503, "failed"});
+  route.query = {{"verbose", Kind::flag, "list the checks"}};
+  return route;
+}
+
+/// The probes and `other`.
+http::Handler probes_and(const Context& context, Route other) {
+  const Checks up{{"server", true, "up"}};
+  return router({probe("/livez", "The election's thread makes progress.", context.liveness),
+                 probe("/readyz", "The sidecar works; standbys are ready.",
+                       [context] { return readiness(context); }),
+                 probe("/startupz", "The server is up.", [up] { return up; }),
+                 probe("/leaderz", "This Pod leads, its application ready.",
+                       [context] { return leadership(context); }),
+                 std::move(other)},
+                Reach::open);
 }
 
 }  // namespace
 
 http::Handler probe_handler(const Context& context) {
-  std::vector<Route> routes = probes(context);
-  routes.push_back({"GET",
-                    "/metrics",
-                    "Prometheus' text format.",
-                    {},
-                    {},
-                    {{200, "the page"}},
-                    [metrics = context.metrics](const Call& call) {
-                      http::Response page = plain(200, metrics());
-                      page.headers[0].second = "text/plain; version=0.0.4; charset=utf-8";
-                      call.exchange->reply(std::move(page));
-                    }});
-  return handler_of(std::move(routes));
+  return probes_and(
+      context,
+      get("/metrics", "Prometheus' text format.", [metrics = context.metrics](const Call& call) {
+        call.exchange->reply(uncached(200, "text/plain; version=0.0.4; charset=utf-8", metrics()));
+      }));
 }
 
 http::Handler legacy_handler(const Context& context) {
-  std::vector<Route> routes = probes(context);
-  routes.push_back(
-      {"GET", "/", "The leader's Pod.", {}, {}, {{200, "its name"}}, [context](const Call& call) {
-         call.exchange->reply(name_answer(context));
-       }});
-  return handler_of(std::move(routes));
+  return probes_and(context, get("/", "The leader's Pod.", [context](const Call& call) {
+                      call.exchange->reply(name_answer(context));
+                    }));
 }
 
 }  // namespace baton::api

@@ -1,7 +1,9 @@
 #include "api/router.h"
 
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "api/document.h"
 #include "base/text.h"
@@ -13,32 +15,22 @@ namespace {
 using nlohmann::json;
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-// Why a request is refused; status 0: it is not.
-struct Refusal {
-  int status = 0;
-  std::string what;
-  explicit operator bool() const { return status != 0; }
-};
+using Refusal = std::optional<http::Response>;  // empty: the request is not refused
 
 std::string shown(std::string_view text) { return '"' + printable(text, 100) + '"'; }
 
 const std::string* find_in(const Values& values, std::string_view name) {
-  const auto found = std::find_if(values.begin(), values.end(),
-                                  [&](const auto& value) { return value.first == name; });
+  const auto found = std::ranges::find(values, name, &Values::value_type::first);
   return found == values.end() ? nullptr : &found->second;
 }
 
 bool is_local_name(std::string_view host) {
   std::string_view name = host.substr(0, host.find(':'));
   if (host.starts_with('[')) name = host.substr(0, host.find(']') + 1);
-  std::string_view port = host.substr(name.size());
+  const std::string_view port = host.substr(name.size());
   const bool has_port = port.starts_with(':') && parse_integer(port.substr(1), 0, 65535);
   if (!port.empty() && !has_port) return false;
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char letter) {
-    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + ('a' - 'A')) : letter;
-  });
-  return lower == "localhost" || lower == "127.0.0.1" || lower == "[::1]";
+  return boost::iequals(name, "localhost") || name == "127.0.0.1" || name == "[::1]";
 }
 
 // DNS rebinding and web pages (design section 4).
@@ -46,13 +38,14 @@ Refusal check_caller(const http::Exchange& exchange) {
   const http::Headers& headers = exchange.request().headers;
   const std::string_view host = http::header(headers, "Host");
   if (!exchange.over_unix_socket() && !is_local_name(host)) {
-    return {403, "Host: " + shown(host) +
-                     " is refused: only localhost, 127.0.0.1 and [::1] are answered; call by one of"
-                     " these names"};
+    return error_answer(
+        403, "Host: " + shown(host) +
+                 " is refused: only localhost, 127.0.0.1 and [::1] are answered; call by one of"
+                 " these names");
   }
   if (const std::string_view origin = http::header(headers, "Origin"); !origin.empty()) {
-    return {403, "Origin: " + shown(origin) +
-                     " is refused: web pages may not call this; send no Origin header"};
+    return error_answer(403, "Origin: " + shown(origin) +
+                                 " is refused: web pages may not call this; send no Origin header");
   }
   return {};
 }
@@ -64,17 +57,18 @@ Refusal check_value(const Field& field, const std::string& value) {
       break;
     case Kind::flag:
       if (value.empty() || value == "true" || value == "false") break;
-      return {400, head + " is neither true nor false; write one of them"};
+      return error_answer(400, head + " is neither true nor false; write one of them");
     case Kind::duration: {
       const auto duration = parse_duration(value);
       if (duration && *duration >= Duration(0) && *duration <= field.at_most) break;
-      return {400, head + " is no duration from 0s to " + format_duration(field.at_most) +
-                       "; write a number with a unit, such as 1500ms or 3s"};
+      return error_answer(400, head + " is no duration from 0s to " +
+                                   format_duration(field.at_most) +
+                                   "; write a number with a unit, such as 1500ms or 3s");
     }
     case Kind::token:
       if (parse_integer(value, 1, election::kMaxToken)) break;
-      return {400, head + " is no fencing token; write a whole number from 1 to " +
-                       std::to_string(election::kMaxToken)};
+      return error_answer(400, head + " is no fencing token; write a whole number from 1 to " +
+                                   std::to_string(election::kMaxToken));
   }
   return {};
 }
@@ -83,24 +77,22 @@ Refusal check_value(const Field& field, const std::string& value) {
 Refusal check_values(const std::vector<Field>& fields, const Values& values,
                      const std::string& what) {
   for (const auto& [name, value] : values) {
-    const auto field = std::find_if(fields.begin(), fields.end(),
-                                    [&name = name](const Field& one) { return one.name == name; });
+    const auto field = std::ranges::find(fields, name, &Field::name);
     if (field == fields.end()) {
       std::string known;
       for (const Field& one : fields) known += (known.empty() ? "" : ", ") + std::string(one.name);
-      return {400, "unknown " + what + " " + shown(name) +
-                       "; known here: " + (known.empty() ? "none" : known)};
+      return error_answer(400, "unknown " + what + " " + shown(name) +
+                                   "; known here: " + (known.empty() ? "none" : known));
     }
-    if (std::count_if(values.begin(), values.end(),
-                      [&name = name](const auto& one) { return one.first == name; }) > 1) {
-      return {400, what + " " + shown(name) + " is given more than once; give it once"};
+    if (std::ranges::count(values, name, &Values::value_type::first) > 1) {
+      return error_answer(400, what + " " + shown(name) + " is given more than once; give it once");
     }
     if (Refusal refusal = check_value(*field, value)) return refusal;
   }
   for (const Field& field : fields) {
     if (field.is_required && find_in(values, field.name) == nullptr) {
-      return {400, what + " \"" + std::string(field.name) +
-                       "\" is missing: " + std::string(field.about)};
+      return error_answer(400, what + " \"" + std::string(field.name) +
+                                   "\" is missing: " + std::string(field.about));
     }
   }
   return {};
@@ -110,23 +102,55 @@ Refusal check_values(const std::vector<Field>& fields, const Values& values,
 Refusal read_body(const std::string& text, Values& values) {
   if (trim(text).empty()) return {};
   const json body = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!body.is_object()) return {400, "the body is no JSON object; write {\"key\":\"value\"}"};
+  if (!body.is_object())
+    return error_answer(400, "the body is no JSON object; write {\"key\":\"value\"}");
   for (const auto& [key, value] : body.items()) {
     if (!value.is_string() && !value.is_number_integer()) {
-      return {400, "body field " + shown(key) + " is neither a string nor a whole number"};
+      return error_answer(400,
+                          "body field " + shown(key) + " is neither a string nor a whole number");
     }
     values.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
   }
   return {};
 }
 
-std::string allowed_methods(const Route& route) {
-  return route.method == "GET" ? "GET, HEAD" : route.method == "STREAM" ? "GET" : "POST";
+bool allows(std::string_view methods, std::string_view method) {
+  return method == methods || (methods == "GET, HEAD" && (method == "GET" || method == "HEAD"));
 }
 
-bool allows(const Route& route, std::string_view method) {
-  if (method == "GET") return route.method != "POST";
-  return method == (route.method == "GET" ? "HEAD" : route.method == "POST" ? "POST" : "");
+Refusal find_route(const std::vector<Route>& routes, const http::Exchange& exchange,
+                   const Route*& route) {
+  const std::string& path = exchange.target().path;
+  const std::string& method = exchange.request().method;
+  const auto found = std::ranges::find(routes, path, &Route::path);
+  if (found == routes.end()) {
+    std::string known;
+    for (const Route& one : routes) known.append(" ").append(one.path);
+    return error_answer(404, "no such path: " + shown(path) + "; there are" + known);
+  }
+  if (!allows(found->methods, method)) {
+    const std::string allowed(found->methods);
+    http::Response answer =
+        error_answer(405, shown(method) + " is not allowed on " + path + "; use " + allowed);
+    answer.headers.emplace_back("Allow", allowed);
+    return answer;
+  }
+  route = &*found;
+  return {};
+}
+
+Refusal check_call(const Route& route, Call& call) {
+  const http::Request& request = call.exchange->request();
+  const bool is_post = request.method == "POST";
+  if (is_post && http::header(request.headers, "Baton-Control") != "1") {
+    return error_answer(403,
+                        "POST needs the header \"Baton-Control: 1\", which no plain link or form "
+                        "can send; add it");
+  }
+  Refusal refusal = check_values(route.query, call.exchange->target().query, "query parameter");
+  if (!refusal && is_post) refusal = read_body(request.body, call.body);
+  if (!refusal) refusal = check_values(route.body, call.body, "body field");
+  return refusal;
 }
 
 }  // namespace
@@ -156,46 +180,17 @@ std::int64_t Call::token(std::string_view name) const {
   return value == nullptr ? 0 : parse_integer(*value, 1, election::kMaxToken).value_or(0);
 }
 
-void Router::dispatch(const std::shared_ptr<http::Exchange>& exchange) const {
-  Call call{exchange, {}};
-  if (reach_ == Reach::local) {
-    if (const Refusal refusal = check_caller(*exchange)) {
-      return exchange->reply(error_answer(refusal.status, refusal.what));
-    }
-  }
-  route(call);
-}
-
-void Router::route(Call& call) const {
-  http::Exchange& exchange = *call.exchange;
-  const std::string& path = exchange.target().path;
-  const std::string& method = exchange.request().method;
-  const auto route = std::find_if(routes_.begin(), routes_.end(),
-                                  [&](const Route& one) { return one.path == path; });
-  if (route == routes_.end()) {
-    std::string known;
-    for (const Route& one : routes_) known.append(" ").append(one.path);
-    return exchange.reply(
-        error_answer(404, "no such path: " + shown(path) + "; there are" + known));
-  }
-  if (!allows(*route, method)) {
-    const std::string allowed = allowed_methods(*route);
-    http::Response answer =
-        error_answer(405, shown(method) + " is not allowed on " + path + "; use " + allowed);
-    answer.headers.emplace_back("Allow", allowed);
-    return exchange.reply(std::move(answer));
-  }
-  Refusal refusal;
-  if (method == "POST" && http::header(exchange.request().headers, "Baton-Control") != "1") {
-    refusal = {403,
-               "POST needs the header \"Baton-Control: 1\", which no plain link or form can"
-               " send; add it"};
-  }
-  if (!refusal) refusal = check_values(route->query, exchange.target().query, "query parameter");
-  if (!refusal && method == "POST") refusal = read_body(exchange.request().body, call.body);
-  if (!refusal) refusal = check_values(route->body, call.body, "body field");
-  if (refusal) return exchange.reply(error_answer(refusal.status, refusal.what));
-  route->handle(call);
+http::Handler router(std::vector<Route> routes, Reach reach) {
+  return [all = std::make_shared<const std::vector<Route>>(std::move(routes)),
+          reach](const std::shared_ptr<http::Exchange>& exchange) {
+    Call call{exchange, {}};
+    Refusal refusal;
+    const Route* route = nullptr;
+    if (reach == Reach::local) refusal = check_caller(*exchange);
+    if (!refusal) refusal = find_route(*all, *exchange, route);
+    if (!refusal) refusal = check_call(*route, call);
+    refusal ? exchange->reply(std::move(*refusal)) : route->handle(call);
+  };
 }
 
 }  // namespace baton::api

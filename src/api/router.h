@@ -41,13 +41,20 @@ struct Call {
   std::int64_t token(std::string_view name) const;  // 0 if absent
 };
 
+/// When a status is answered, for people, and whether its body is the status document.
+struct Answer {
+  int status;
+  std::string_view when;
+  bool has_document = false;
+};
+
 struct Route {
-  std::string_view method;  // GET (answers HEAD too), POST, or STREAM: a GET without HEAD
+  std::string_view methods;  // as in Allow: "GET, HEAD", "GET" (a stream) or "POST"
   std::string_view path;
   std::string_view summary;
-  std::vector<Field> query, body;
-  std::vector<std::pair<int, std::string_view>> answers;  // status and when, for people
   std::function<void(const Call&)> handle;
+  std::vector<Answer> answers;
+  std::vector<Field> query, body;
 };
 
 enum class Reach {
@@ -55,17 +62,8 @@ enum class Reach {
   open,
 };
 
-class Router {
- public:
-  Router(std::vector<Route> routes, Reach reach) : routes_(std::move(routes)), reach_(reach) {}
-  void dispatch(const std::shared_ptr<http::Exchange>& exchange) const;
-
- private:
-  void route(Call& call) const;
-
-  const std::vector<Route> routes_;
-  const Reach reach_;
-};
+/// Answers each request by its route.
+http::Handler router(std::vector<Route> routes, Reach reach);
 
 /// The OpenAPI 3 description of the routes.
 std::string openapi(const std::vector<Route>& routes);

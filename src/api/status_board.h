@@ -1,5 +1,6 @@
 // The status as the listeners read it: one writer (the election's thread), any number of readers,
-// no lock on the read path. It also knows the largest validity ever handed out (section 5 e).
+// no lock on the read path: a listener that loses its processor never keeps the election waiting.
+// It also knows the largest validity ever handed out (section 5 e).
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,22 @@
 
 namespace baton::api {
 
+/// A published status. What depends on the time is computed for the moment of asking (R2).
 struct StatusView {
   election::Status status;
   std::uint64_t change = 0;  // counts published changes, from 1; the document's `revision` is made
                              // of it and of a number drawn at the process's start
-  /// Whether the answer is yes at `now`: belief is compared with the clock at the time of asking.
+
+  /// Whether the answer is yes at `now`.
   bool leads(Instant now) const { return status.believes && now < status.deadline; }
+  /// The deadline of a belief has passed before the election's thread has had its turn, as after a
+  /// stop of the process.
+  bool has_lapsed(Instant now) const { return status.believes && now >= status.deadline; }
+  election::State state(Instant now) const {
+    return has_lapsed(now) ? election::State::degraded : status.state;
+  }
+  /// How long it surely leads from `now` on; never less than nothing.
+  Duration validity(Instant now) const { return leads(now) ? status.deadline - now : Duration(0); }
 };
 
 class StatusBoard {

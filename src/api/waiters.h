@@ -1,22 +1,21 @@
 // Those who are answered later: long polls, resigns that wait for the release, event streams. On
-// the thread of one server.
+// the thread of one server, which is stopped before this is destroyed.
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "api/api.h"
 #include "api/document.h"
 
 namespace baton::api {
 
-class Waiters : public std::enable_shared_from_this<Waiters> {
+class Waiters {
  public:
-  Waiters(std::shared_ptr<StatusBoard> board, std::function<Instant()> now,
-          std::shared_ptr<const StatusDocument> document)
-      : board_(std::move(board)), now_(std::move(now)), document_(std::move(document)) {}
+  Waiters(const Context& context, const StatusDocument& document)
+      : context_(context), document_(document) {}
   void attach(http::Server& server) { server_ = &server; }
 
   enum class End { met, timed_out, no_place };
@@ -36,6 +35,8 @@ class Waiters : public std::enable_shared_from_this<Waiters> {
   void look();
 
  private:
+  // Whatever takes one off its list also ends what refers to it: its timer and its exchange's
+  // on_closed(). Answering one takes no other off (the server posts what ends a connection).
   struct Waiter {
     std::shared_ptr<http::Exchange> exchange;
     Condition condition;
@@ -48,18 +49,17 @@ class Waiters : public std::enable_shared_from_this<Waiters> {
     Instant deadline = kLongAgo;
   };
 
-  void finish(const std::shared_ptr<Waiter>& waiter, End end);
+  void finish(std::list<Waiter>::iterator waiter, End end);
   void send(Stream& stream);
   void arm_deadline(const StatusView& view, Instant now);
   void arm_heartbeat();
 
-  const std::shared_ptr<StatusBoard> board_;
-  const std::function<Instant()> now_;
-  const std::shared_ptr<const StatusDocument> document_;
+  const Context& context_;
+  const StatusDocument& document_;
   http::Server* server_ = nullptr;
-  std::vector<std::shared_ptr<Waiter>> waiters_;
-  std::vector<std::shared_ptr<Stream>> streams_;
-  std::function<void()> cancel_deadline_;
+  std::list<Waiter> waiters_;
+  std::list<Stream> streams_;
+  std::function<void()> cancel_deadline_ = [] {};
   bool is_heartbeat_armed_ = false;
 };
 

@@ -124,7 +124,7 @@ http::Reply LeaseClient::exchange(const http::Request& request) {
   if (std::string why = prepare(); !why.empty()) return {IoKind::not_sent, std::move(why), {}};
   http::Reply reply = connection_->exchange(request, until);
   const auto date_s = parse_http_date(http::header(reply.response.headers, "Date"));
-  if (date_s) date_s_ = date_s;
+  if (date_s) date_s_ = *date_s;
   return reply;
 }
 

@@ -2,6 +2,7 @@
 // the thread of whoever calls; one caller per object. Nothing else shares these connections.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -59,15 +60,15 @@ class LeaseClient : LeaseRequests {
   /// The call under way, if there is one, and every later one return at once as unknown. Any
   /// thread.
   void cancel();
-  /// The server's Date in the last answer that had one, in seconds since 1970.
-  std::optional<std::int64_t> server_date_s() const { return date_s_; }
+  /// The server's Date in the last answer that had one, in seconds since 1970; 0 before. Any thread.
+  std::int64_t server_date_s() const { return date_s_; }
 
  private:
   http::Reply exchange(const http::Request& request);
   std::string prepare();
 
   std::shared_ptr<http::TlsContext> tls_;
-  std::optional<std::int64_t> date_s_;
+  std::atomic<std::int64_t> date_s_ = 0;
   std::mutex mutex_;
   // Protected by mutex_; connection_ is replaced only by the caller's thread, which may use it
   // without the lock.

@@ -3,8 +3,13 @@
 // listener's.
 #pragma once
 
-#include <functional>
-#include <memory>
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -13,27 +18,111 @@
 
 namespace baton::observe {
 
+/// The class of why a term ended, one of a closed set (docs/metrics.md): the rule with which the
+/// reason begins, else a word for the reason, "other" if it is none that the election gives.
+std::string reason_class(const std::string& reason);
+
 class Metrics {
  public:
   /// `name` and `namespace_name` of the election label every series.
   Metrics(const std::string& name, const std::string& namespace_name, const std::string& identity);
-  ~Metrics();
 
+  // Election's thread.
   void notice(const election::Notice& notice);
   /// After each step. Keeps what a scrape computes: leader uptime, leaderless seconds, remaining.
   void status(const election::Status& status, Instant now);
-  void renewed(election::Duration latency);  // of each renewal that counted
-  void request_failed(const std::string& request, election::FailureKind kind);
-  void rejection();
-  void watch_restarted();
-  void clock_rate_anomaly();
 
+  // Any thread.
+  void request_failed(const std::string& request, election::FailureKind kind);
+  void rejection() { rejections_.Increment(); }
+  void clock_rate_anomaly() { clock_anomalies_.Increment(); }
   /// The whole page; gauges that depend on time are computed for `now`.
   std::string text(Instant now);
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  using Labels = prometheus::Labels;
+
+  prometheus::Family<prometheus::Counter>& counters(const char* name, const char* help,
+                                                    const Labels& labels);
+  prometheus::Family<prometheus::Gauge>& gauges(const char* name, const char* help,
+                                                const Labels& labels);
+  prometheus::Counter& counter(const char* name, const char* help) {
+    return counters(name, help, labels_).Add({});
+  }
+  prometheus::Gauge& gauge(const char* name, const char* help) {
+    return gauges(name, help, labels_).Add({});
+  }
+  static prometheus::Histogram::BucketBoundaries latency_buckets();
+  void in_state(election::State state, double value);
+  void pass_until(Instant now);
+  void lost(const std::string& reason);
+
+  // Every series of the page; safe on any thread.
+  const Labels labels_, client_go_labels_;
+  prometheus::Registry registry_;
+  prometheus::Gauge& is_leader_ =
+      gauge("baton_is_leader", "1 while this candidate leads, by its deadline now.");
+  prometheus::Gauge& token_ =
+      gauge("baton_fencing_token",
+            "The fencing token while leading, else 0. A sample is a double: above 2^53 "
+            "it is rounded, so read the token to fence with from /token.");
+  prometheus::Gauge& uptime_ =
+      gauge("baton_leader_uptime_seconds", "How long the present term has lasted; 0 if none.");
+  prometheus::Gauge& remaining_ =
+      gauge("baton_validity_remaining_seconds",
+            "How long leadership is certain from now on; 0 if not leading.");
+  prometheus::Family<prometheus::Gauge>& states_ =
+      gauges("baton_state", "1 for the state the candidate is in, 0 for every other.", labels_);
+  prometheus::Family<prometheus::Counter>& transitions_ =
+      counters("baton_transitions_total",
+               "Terms of this candidate that began (change=gained) or "
+               "ended (change=lost, with the reason).",
+               labels_);
+  prometheus::Family<prometheus::Counter>& failures_ =
+      counters("baton_request_failures_total",
+               "Requests to the API server that failed, by request and kind of failure.", labels_);
+  prometheus::Counter& attempts_ =
+      counter("baton_acquisition_attempts_total",
+              "Acquisitions written, won or not; over the terms gained: attempts per election.");
+  prometheus::Counter& leaderless_ =
+      counter("baton_leaderless_seconds_total",
+              "Time in which this candidate knew of no leader whose record had not run out.");
+  prometheus::Counter& rejections_ =
+      counter("baton_fencing_rejections_total",
+              "Writes that a resource refused for a stale token, as the application reported.");
+  prometheus::Counter& watch_restarts_ =
+      counter("baton_watch_restarts_total", "Watches of the Lease that ended and were renewed.");
+  prometheus::Counter& clock_anomalies_ =
+      counter("baton_clock_rate_anomalies_total",
+              "Times this machine's clock was seen to run at a rate outside what rule R3 covers.");
+  prometheus::Counter& history_ =
+      counter("baton_history_went_back_total",
+              "Times the store's history was seen to go back, as after a restore (rule R14).");
+  prometheus::Histogram& renew_latency_ =
+      prometheus::BuildHistogram()
+          .Name("baton_renew_latency_seconds")
+          .Help("Time from sending a renewal to its reply, of those that counted.")
+          .Labels(labels_)
+          .Register(registry_)
+          .Add({}, latency_buckets());
+  prometheus::Gauge& master_status_ =
+      gauges("leader_election_master_status",
+             "1 while this candidate leads, under client-go's name.", client_go_labels_)
+          .Add({});
+  prometheus::Counter& slowpath_ =
+      counters("leader_election_slowpath_total",
+               "Renewals whose first write did not settle it, client-go's name.", client_go_labels_)
+          .Add({});
+
+  // Election's thread's.
+  std::optional<std::string> gained_term_;  // whose end has not been counted
+  std::string drain_reason_;
+
+  std::mutex mutex_;  // protects what follows
+  election::Status last_;
+  Instant seen_ = kLongAgo;  // time is accounted for up to here
+  std::string led_term_;
+  Instant led_since_ = kLongAgo;
 };
 
 }  // namespace baton::observe

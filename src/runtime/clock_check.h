@@ -12,12 +12,14 @@ namespace baton::runtime {
 
 class ClockCheck {
  public:
-  /// Takes the server's Date (whole seconds) and when it arrived. Once a minute has passed between
-  /// two samples: the seconds by which they differ, if that is more than the 10 % that R3 covers
-  /// and the 2 s that cutting off to whole seconds can make.
+  /// Takes the server's Date (whole seconds) in its last answer, and when it was seen here; 0 or the
+  /// same Date again is no sample. Once a minute has passed between two samples: the seconds by
+  /// which they differ, if that is more than the 10 % that R3 covers and the 2 s that cutting off
+  /// to whole seconds can make.
   std::optional<double> sample(std::int64_t date_s, Instant at) {
-    if (date_s == 0) return {};
-    if (first_date_s_ == 0 || at < first_at_) {
+    if (date_s == 0 || date_s == last_date_s_) return {};
+    last_date_s_ = date_s;
+    if (first_at_ == kLongAgo || at < first_at_) {
       restart(date_s, at);
       return {};
     }
@@ -35,6 +37,7 @@ class ClockCheck {
     first_at_ = at;
   }
 
+  std::int64_t last_date_s_ = 0;
   std::int64_t first_date_s_ = 0;
   Instant first_at_ = kLongAgo;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+#include <variant>
 
 #include "runtime/identity.h"
 
@@ -28,38 +29,27 @@ Overload(F...) -> Overload<F...>;
 
 Elector::Elector(election::Options options, Instant start,
                  std::shared_ptr<kube::Credentials> credentials, const kube::LeaseTarget& target,
-                 std::shared_ptr<api::StatusBoard> board, ElectorSinks sinks)
+                 std::shared_ptr<api::StatusBoard> board, Observer& observer,
+                 std::function<void()> changed, std::function<void()> exited)
     : election_(std::move(options), start),
       board_(std::move(board)),
-      sinks_(std::move(sinks)),
+      observer_(observer),
+      changed_(std::move(changed)),
+      exited_(std::move(exited)),
       heartbeat_ns_(start.time_since_epoch().count()),
       client_(credentials, target),
       watch_(credentials, target) {}
 
 Elector::~Elector() {
   stopping_ = true;
-  {
-    const std::lock_guard lock(mutex_);
-    wake_.notify_all();
-  }
   mailbox_.post(election::Tick{});
-  client_.cancel();
-  watch_.cancel(std::numeric_limits<election::WatchId>::max());
-  for (std::thread* thread : {&election_thread_, &request_thread_, &watch_thread_}) {
-    if (thread->joinable()) thread->join();
-  }
+  if (election_thread_.joinable()) election_thread_.join();
+  requests_.stop([this] { client_.cancel(); });
+  watches_.stop([this] { watch_.cancel(std::numeric_limits<election::WatchId>::max()); });
 }
 
 void Elector::start() {
   election_thread_ = std::thread([this] { run_election(); });
-  request_thread_ = std::thread([this] { run_requests(); });
-  watch_thread_ = std::thread([this] { run_watch(); });
-}
-
-std::pair<std::int64_t, Instant> Elector::server_date() const {
-  auto& self = const_cast<Elector&>(*this);
-  const std::lock_guard lock(self.mutex_);
-  return {server_date_s_, server_date_at_};
 }
 
 void Elector::run_election() {
@@ -78,98 +68,62 @@ void Elector::step(const election::Event& event) {
   election::Step step = election_.step(event, boot_now(), handed_out);
   wake_at_ = step.wake_at;
   const election::Status& status = election_.status();
-  if (board_->publish(status)) sinks_.changed();
+  if (board_->publish(status)) changed_();
   for (election::Action& action : step.actions) perform(action);
-  sinks_.stepped(status);
+  observer_.stepped(status, client_.server_date_s());
 }
 
+/// At most one request is outstanding and one dial is queued, so their queue is never full.
 void Elector::perform(election::Action& action) {
-  std::visit(Overload{
-                 [this](election::SendList& list) { submit(list); },
-                 [this](election::SendWrite& write) { submit(std::move(write)); },
-                 [this](election::StartWatch& watch) {
-                   const std::lock_guard lock(mutex_);
-                   start_watch_ = watch;
-                   watch_.cancel(watch.id - 1);
-                   wake_.notify_all();
-                 },
-                 [this](election::StopWatch& watch) {
-                   const std::lock_guard lock(mutex_);
-                   start_watch_.reset();
-                   watch_.cancel(watch.id);
-                 },
-                 [this](election::DialAhead&) {
-                   const std::lock_guard lock(mutex_);
-                   dial_ahead_ = true;
-                   wake_.notify_all();
-                 },
-                 [this](election::Exit&) { sinks_.exited(); },
-                 [this](election::Notice& notice) { sinks_.notice(notice, election_.status()); },
-             },
-             action);
-}
-
-void Elector::submit(Request request) {
-  const std::lock_guard lock(mutex_);
-  request_ = std::move(request);
-  wake_.notify_all();
-}
-
-void Elector::run_requests() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    wake_.wait(lock, [this] { return stopping_ || dial_ahead_ || request_.index() != 0; });
-    if (stopping_) return;
-    const Request request = std::exchange(request_, {});
-    const bool dial_ahead = std::exchange(dial_ahead_, false);
-    lock.unlock();
-    if (const auto* list = std::get_if<election::SendList>(&request)) {
-      std::visit(
-          [this](auto answer) {
-            if constexpr (requires { answer.failure; }) {
-              sinks_.request_failed("list", answer.failure.kind);
-            }
-            post(std::move(answer));
+  std::visit(
+      Overload{
+          [this](const election::SendList& list) {
+            requests_.submit([this, list] { deliver("list", client_.list(list.id)); });
           },
-          client_.list(list->id));
-    } else if (const auto* put = std::get_if<election::SendWrite>(&request)) {
-      std::visit(
-          [this, put](auto answer) {
-            if constexpr (requires { answer.failure; }) {
-              sinks_.request_failed(to_string(put->write.kind), answer.failure.kind);
-            }
-            post(std::move(answer));
+          [this](election::SendWrite& write) {
+            requests_.submit([this, put = std::move(write)] {
+              deliver(to_string(put.write.kind), client_.write(put.id, put.write));
+            });
           },
-          client_.write(put->id, put->write));
-    } else if (dial_ahead) {
-      client_.dial_ahead();
-    }
-    const auto date = client_.server_date_s();
-    lock.lock();
-    if (date && *date != server_date_s_) {
-      server_date_s_ = *date;
-      server_date_at_ = boot_now();
-    }
-  }
+          [this](const election::StartWatch& watch) {
+            watch_.cancel(watch.id - 1);
+            watches_.submit([this, watch] { run_watch(watch); });
+          },
+          [this](const election::StopWatch& watch) { watch_.cancel(watch.id); },
+          [this](const election::DialAhead&) {
+            if (is_dial_queued_.exchange(true)) return;
+            requests_.submit([this] {
+              is_dial_queued_ = false;
+              client_.dial_ahead();
+            });
+          },
+          [this](const election::Exit&) { exited_(); },
+          [this](const election::Notice& notice) { observer_.notice(notice, election_.status()); },
+      },
+      action);
 }
 
-void Elector::run_watch() {
-  std::uint64_t spread = random_bits();
-  std::unique_lock lock(mutex_);
-  while (true) {
-    wake_.wait(lock, [this] { return stopping_ || start_watch_.has_value(); });
-    if (stopping_) return;
-    const election::StartWatch start = *std::exchange(start_watch_, {});
-    lock.unlock();
-    spread = spread * 6364136223846793005U + 1442695040888963407U;
-    const int timeout_s =
-        kShortestWatch_s +
-        static_cast<int>((spread >> 33) % (kLongestWatch_s - kShortestWatch_s + 1));
-    post(watch_.run(start.id, start.from, timeout_s, [this, &start](election::Watched event) {
-      if (!mailbox_.try_post(std::move(event))) watch_.cancel(start.id);
-    }));
-    lock.lock();
-  }
+/// Hands the answer to the election. Requests' thread.
+template <typename Answer>
+void Elector::deliver(const std::string& request, Answer answer) {
+  std::visit(
+      [&](auto& one) {
+        if constexpr (requires { one.failure; }) {
+          observer_.request_failed(request, one.failure.kind);
+        }
+        post(std::move(one));
+      },
+      answer);
+}
+
+/// Watch's thread.
+void Elector::run_watch(const election::StartWatch& start) {
+  const auto timeout_s =
+      kShortestWatch_s + random_bits() % (kLongestWatch_s - kShortestWatch_s + 1);
+  post(watch_.run(start.id, start.from, static_cast<int>(timeout_s),
+                  [this](election::Watched event) {
+                    if (!mailbox_.try_post(std::move(event))) watch_.cancel(start.id);
+                  }));
 }
 
 }  // namespace baton::runtime

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/algorithm/hex.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -31,23 +33,15 @@ std::string host_name() {
   return name[0] != '\0' ? name.data() : "localhost";
 }
 
-std::string hex(const unsigned char* bytes, std::size_t size) {
-  std::string text;
-  for (std::size_t i = 0; i < size; ++i) {
-    std::array<char, 3> digits{};
-    std::snprintf(digits.data(), digits.size(), "%02x", bytes[i]);
-    text += digits.data();
-  }
-  return text;
-}
-
 /// Abstract names hold 107 bytes; a longer one keeps its meaning through its digest.
 std::string socket_name(const Identity& identity, const std::string& election) {
   std::string name = "baton/" + identity.pod_uid + "/" + identity.namespace_name + "/" + election;
   if (name.size() <= sizeof(sockaddr_un::sun_path) - 1) return name;
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
-  return "baton/" + hex(digest.data(), digest.size());
+  std::string short_name = "baton/";
+  boost::algorithm::hex_lower(digest, std::back_inserter(short_name));
+  return short_name;
 }
 
 std::string network_namespace() {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "api/api.h"
+#include "api/local_api.h"
 #include "config/settings.h"
 
 namespace baton::runtime {
@@ -16,7 +16,7 @@ class Listeners {
   /// does not have is a log line, not an error.
   static Result<std::unique_ptr<Listeners>> open(const config::Settings& settings,
                                                  const api::Context& context);
-  ~Listeners();
+  ~Listeners() { stop(); }
 
   void start();
   void stop();
@@ -24,12 +24,11 @@ class Listeners {
   void changed();
 
  private:
-  struct Local {
-    std::unique_ptr<api::LocalApi> api;
-    std::unique_ptr<http::Server> server;
-  };
-  std::vector<Local> local_;
-  std::vector<std::unique_ptr<http::Server>> others_;
+  /// "" or why not. Opens nothing on an IPv6 address that this host does not have.
+  std::string add(const std::string& address, const http::Handler& handler);
+
+  std::vector<std::unique_ptr<api::LocalApi>> local_;  // outlive the servers
+  std::vector<std::unique_ptr<http::Server>> servers_;
 };
 
 }  // namespace baton::runtime

@@ -1,33 +1,12 @@
 #include "runtime/mailbox.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 
 namespace baton::runtime {
-namespace {
-
-/// Descriptors are made once, at the start: without them there is nothing to run.
-int must(int fd, const char* what) {
-  if (fd < 0) {
-    std::perror(what);
-    std::abort();
-  }
-  return fd;
-}
-
-void drain(int fd) {
-  std::uint64_t count = 0;
-  [[maybe_unused]] const auto size = ::read(fd, &count, sizeof count);
-}
-
-}  // namespace
-
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   std::swap(fd_, other.fd_);
   return *this;
@@ -37,17 +16,25 @@ Descriptor::~Descriptor() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Mailbox::Mailbox()
-    : wake_(must(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
-      timer_(must(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {}
+Mailbox::Mailbox() : timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)) {
+  if (timer_.open()) return;
+  std::perror("timerfd_create");
+  std::abort();  // made once, at the start: without it there is nothing to run
+}
+
+void Mailbox::fire_at(Instant at) {
+  const auto since_boot = at.time_since_epoch();
+  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
+  itimerspec setting{};
+  setting.it_value.tv_sec = whole.count();
+  setting.it_value.tv_nsec = (since_boot - whole).count();
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
+}
 
 void Mailbox::post(election::Event event) {
-  {
-    const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
-  }
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto size = ::write(wake_.get(), &one, sizeof one);
+  const std::lock_guard lock(mutex_);
+  events_.push_back(std::move(event));
+  fire_at(Instant(Duration(1)));  // long past; 0 would turn the timer off
 }
 
 bool Mailbox::try_post(election::Event event) {
@@ -68,18 +55,11 @@ std::optional<election::Event> Mailbox::take(Instant deadline) {
         events_.pop_front();
         return event;
       }
+      if (boot_now() >= deadline) return {};
+      fire_at(deadline);  // under the lock: a post() from now on sets it again, to fire at once
     }
-    if (boot_now() >= deadline) return {};
-    const auto since_boot = deadline.time_since_epoch();
-    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
-    itimerspec at{};
-    at.it_value.tv_sec = whole.count();
-    at.it_value.tv_nsec = (since_boot - whole).count();
-    ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
-    std::array<pollfd, 2> fds{{{wake_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}}};
-    ::poll(fds.data(), fds.size(), -1);
-    drain(wake_.get());
-    drain(timer_.get());
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto size = ::read(timer_.get(), &count, sizeof count);
   }
 }
 

@@ -28,7 +28,7 @@ class Mailbox {
  public:
   Mailbox();
 
-  /// Any thread; never blocks for longer than the queue's mutex is held.
+  /// Any thread; never blocks for longer than the mutex is held.
   void post(election::Event event);
   /// As post(), unless the box already holds kFlood events: then false, and the event is dropped.
   /// For the watch, whose rate others decide.
@@ -41,10 +41,11 @@ class Mailbox {
   static constexpr std::size_t kFlood =
       1000;  // a thousand versions behind: a fresh LIST is cheaper
 
-  Descriptor wake_;
-  Descriptor timer_;
-  std::mutex mutex_;
-  std::deque<election::Event> events_;  // protected by mutex_
+  void fire_at(Instant at);  // with mutex_ held
+
+  std::mutex mutex_;  // protects events_ and the setting of timer_
+  std::deque<election::Event> events_;
+  const Descriptor timer_;  // what take() waits for; an event makes it fire at once
 };
 
 }  // namespace baton::runtime

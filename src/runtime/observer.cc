@@ -37,12 +37,11 @@ std::int64_t boottime_ns(Instant instant) { return instant.time_since_epoch().co
 
 }  // namespace
 
-Observer::Observer(std::shared_ptr<observe::Metrics> metrics, SideWorker& worker,
-                   std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event)
-    : metrics_(std::move(metrics)),
-      worker_(worker),
+Observer::Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event)
+    : worker_(worker),
       side_(std::move(side)),
-      event_(std::move(event)) {}
+      event_(std::move(event)),
+      metrics_(event_.lease_name, event_.namespace_name, event_.identity) {}
 
 void Observer::notice(const election::Notice& notice, const election::Status& status) {
   const std::string token = std::to_string(notice.token);
@@ -57,13 +56,28 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
                 {"took_ms", took_ms},
                 {"deadline_boottime_ns", believes ? boottime_ns(status.deadline) : 0}});
 
-  metrics_->notice(notice);
-  if (notice.kind == NoticeKind::extended) metrics_->renewed(notice.took);
-  if (notice.kind == NoticeKind::watch_ended) metrics_->watch_restarted();
+  metrics_.notice(notice);
   if (notice.kind == NoticeKind::gained) send_event("became leader");
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {
     send_event("stopped leading");
   }
+}
+
+void Observer::stepped(const election::Status& status, std::int64_t server_date_s) {
+  const Instant now = boot_now();
+  metrics_.status(status, now);
+  if (const auto gap_s = clock_check_.sample(server_date_s, now)) {
+    metrics_.clock_rate_anomaly();
+    observe::log(Level::warning, "clock rate anomaly", {{"server_ahead_s", *gap_s}});
+  }
+}
+
+void Observer::rejected(const api::Rejection& rejection) {
+  metrics_.rejection();
+  observe::log(Level::error, "stale token refused",
+               {{"token", rejection.token},
+                {"highest_token", rejection.highest_token},
+                {"resource", rejection.resource}});
 }
 
 void Observer::send_event(const std::string& verb) {

@@ -1,33 +1,45 @@
-// Words what the election decides: a log line, metrics and Kubernetes Events for each notice.
+// Words what happens: log lines, metrics and Kubernetes Events of one election.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "api/api.h"
 #include "election/action.h"
 #include "election/status.h"
 #include "kube/side_client.h"
 #include "observe/metrics.h"
-#include "runtime/side_worker.h"
+#include "runtime/clock_check.h"
+#include "runtime/worker.h"
 
 namespace baton::runtime {
 
 class Observer {
  public:
   /// `side` null: no Kubernetes Events. `event` is the template of the Events: all but the message.
-  Observer(std::shared_ptr<observe::Metrics> metrics, SideWorker& worker,
-           std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event);
+  Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event);
 
-  /// Election's thread; hands over and returns.
+  // Election's thread; each hands over and returns.
   void notice(const election::Notice& notice, const election::Status& status);
+  /// After each step. `server_date_s` as kube::LeaseClient has it.
+  void stepped(const election::Status& status, std::int64_t server_date_s);
+
+  // Any thread.
+  void request_failed(const std::string& request, election::FailureKind kind) {
+    metrics_.request_failed(request, kind);
+  }
+  void rejected(const api::Rejection& rejection);
+  std::string metrics_page() { return metrics_.text(boot_now()); }
 
  private:
   void send_event(const std::string& verb);
 
-  const std::shared_ptr<observe::Metrics> metrics_;
-  SideWorker& worker_;
+  Worker& worker_;
   const std::shared_ptr<kube::SideClient> side_;
   const kube::LeaseEvent event_;
+  observe::Metrics metrics_;
+  ClockCheck clock_check_;  // election's thread
 };
 
 }  // namespace baton::runtime

@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "observe/log.h"
-#include "runtime/clock_check.h"
 #include "runtime/elector.h"
 #include "runtime/identity.h"
 #include "runtime/listeners.h"
@@ -79,13 +78,13 @@ class Process {
         identity_(std::move(identity)),
         incarnation_(std::move(incarnation)),
         side_(std::make_shared<kube::SideClient>(credentials)),
-        metrics_(std::make_shared<observe::Metrics>(settings.election, identity_.namespace_name,
-                                                    identity_.holder)),
-        observer_(metrics_, worker_, settings.events ? side_ : nullptr,
+        observer_(worker_, settings.events ? side_ : nullptr,
                   {identity_.namespace_name, settings.election, "", identity_.holder, ""}),
-        elector_(election_options(settings, identity_, incarnation_), start, std::move(credentials),
-                 {identity_.namespace_name, settings.election, settings.timings.request_timeout},
-                 board_, sinks()) {}
+        elector_(
+            election_options(settings, identity_, incarnation_), start, std::move(credentials),
+            {identity_.namespace_name, settings.election, settings.timings.request_timeout}, board_,
+            observer_, [this] { listeners_->changed(); },
+            [this] { ::eventfd_write(exited_.get(), 1); }) {}
 
   std::string open_listeners() {
     auto listeners = Listeners::open(settings_, context());
@@ -128,41 +127,15 @@ class Process {
     context.board = board_;
     context.now = boot_now;
     context.post = [this](election::Event event) { elector_.post(std::move(event)); };
-    context.report_rejection = [this](const api::Rejection& rejection) {
-      metrics_->rejection();
-      observe::log(Level::error, "stale token refused",
-                   {{"token", rejection.token},
-                    {"highest_token", rejection.highest_token},
-                    {"resource", rejection.resource}});
-    };
-    context.metrics = [this] { return metrics_->text(boot_now()); };
+    context.report_rejection = [this](const api::Rejection& one) { observer_.rejected(one); };
+    context.metrics = [this] { return observer_.metrics_page(); };
     context.liveness = [this] {
       const Duration silent = boot_now() - elector_.heartbeat();
       return std::vector<api::Check>{
-          {"election-thread", silent < kStuck, "last went round " + format_ms(silent) + " ms ago"}};
+          {"election-thread", silent < kStuck,
+           "last went round " + std::to_string(silent / std::chrono::milliseconds(1)) + " ms ago"}};
     };
     return context;
-  }
-
-  ElectorSinks sinks() {
-    ElectorSinks sinks;
-    sinks.changed = [this] { listeners_->changed(); };
-    sinks.notice = [this](const election::Notice& notice, const election::Status& status) {
-      observer_.notice(notice, status);
-    };
-    sinks.stepped = [this](const election::Status& status) {
-      metrics_->status(status, boot_now());
-      const auto [date_s, at] = elector_.server_date();
-      if (const auto gap_s = clock_check_.sample(date_s, at)) {
-        metrics_->clock_rate_anomaly();
-        observe::log(Level::warning, "clock rate anomaly", {{"server_ahead_s", *gap_s}});
-      }
-    };
-    sinks.request_failed = [this](const std::string& request, election::FailureKind kind) {
-      metrics_->request_failed(request, kind);
-    };
-    sinks.exited = [this] { ::eventfd_write(exited_.get(), 1); };
-    return sinks;
   }
 
   void terminate() {
@@ -191,19 +164,13 @@ class Process {
     }
   }
 
-  static std::string format_ms(Duration duration) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
-  }
-
   const config::Settings& settings_;
   const Identity identity_;
   const Incarnation incarnation_;
   const std::shared_ptr<kube::SideClient> side_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
-  const std::shared_ptr<observe::Metrics> metrics_;
-  SideWorker worker_;
-  Observer observer_;       // election's thread
-  ClockCheck clock_check_;  // election's thread
+  Worker worker_;
+  Observer observer_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
   Elector elector_;  // last: its threads end before what they use

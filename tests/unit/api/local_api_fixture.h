@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "api/api.h"
+#include "api/local_api.h"
 #include "fake_exchange.h"
 
 namespace baton::api {

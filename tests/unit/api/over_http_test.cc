@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "api/api.h"
+#include "api/local_api.h"
 #include "http/client.h"
 
 namespace baton::api {

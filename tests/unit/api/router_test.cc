@@ -138,6 +138,57 @@ TEST_F(RouterTest, TheDescriptionHasEveryRoute) {
             json::array({"termId"}));
 }
 
+// Every key that `value` has is described, every key described is there, and each has its type.
+void expect_described(const json& value, const json& schema, const std::string& where) {
+  if (value.is_null()) {
+    EXPECT_EQ(schema.value("nullable", false), true) << where;
+    return;
+  }
+  const std::string type = value.is_number_integer() ? "integer" : value.type_name();
+  EXPECT_EQ(schema["type"], type) << where;
+  if (schema.contains("enum")) {
+    EXPECT_NE(std::find(schema["enum"].begin(), schema["enum"].end(), value), schema["enum"].end())
+        << where << " " << value;
+  }
+  if (!value.is_object()) return;
+  std::set<std::string> keys;
+  for (const auto& [key, one] : value.items()) {
+    keys.insert(key);
+    ASSERT_TRUE(schema["properties"].contains(key)) << where << "." << key << " is not described";
+    expect_described(one, schema["properties"][key], where + "." + key);
+  }
+  EXPECT_EQ(schema["required"].get<std::set<std::string>>(), keys) << where;
+  EXPECT_EQ(schema["properties"].size(), keys.size()) << where;
+}
+
+TEST_F(RouterTest, TheDescriptionHasTheStatusDocument) {
+  const json description = document(get("/openapi.json"));
+  const json& schemas = description["components"]["schemas"];
+  expect_described(document(get("/leader")), schemas["Status"], "starting");
+  lead();
+  expect_described(document(get("/leader")), schemas["Status"], "leading");
+  for (int i = 0; i <= static_cast<int>(State::stopped); ++i) {
+    Status status = following("web-1_aaaa_bbbb", server_.now + 9s);
+    status.state = static_cast<State>(i);
+    status.reason = "why";
+    publish(status);
+    expect_described(document(get("/leader")), schemas["Status"], to_string(status.state));
+  }
+  expect_described(document(get("/nowhere")), schemas["Error"], "error");
+
+  const auto body_of = [&](const char* path, const char* method, const char* status) {
+    return description["paths"][path][method]["responses"][status]["content"]["application/json"]
+                      ["schema"]["$ref"];
+  };
+  for (const char* status : {"200", "503"}) {
+    EXPECT_EQ(body_of("/leader", "get", status), "#/components/schemas/Status");
+  }
+  for (const char* path : {"/resign", "/drained", "/ready-to-lead", "/token/advance"}) {
+    EXPECT_EQ(body_of(path, "post", "200"), "#/components/schemas/Status") << path;
+  }
+  EXPECT_EQ(body_of("/leader", "get", "default"), "#/components/schemas/Error");
+}
+
 TEST_F(RouterTest, Probes) {
   const http::Handler probes = probe_handler(context_);
   EXPECT_EQ(probe(probes, "/livez")->answer.status, 200);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -40,11 +41,9 @@ class MetricsTest : public testing::Test {
     status.leader.expires = at_s(record_runs_out_s);
     return status;
   }
-  void notice(NoticeKind kind, std::string reason = "") {
-    election::Notice notice{};
-    notice.kind = kind;
-    notice.reason = std::move(reason);
-    metrics_.notice(notice);
+  void notice(NoticeKind kind, std::string reason = "", std::string term_id = "",
+              Duration took = Duration(0)) {
+    metrics_.notice({kind, std::move(reason), std::move(term_id), 0, 0, took});
   }
   // The value of the one series of `name` whose labels include `label`; "absent" if there is none.
   std::string value(const std::string& name, double now_s, const std::string& label = "") {
@@ -103,6 +102,47 @@ TEST_F(MetricsTest, TransitionsCarryTheRuleOnly) {
   EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="other")"), "1");
 }
 
+// A term that is resigned ends with its release, under the reason of its drain.
+TEST_F(MetricsTest, ReleasedTermsAreCountedByWhyTheyWereDrained) {
+  notice(NoticeKind::gained, "", "t1");
+  notice(NoticeKind::draining, "resigned on request", "t1");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(change="lost")"), "absent") << "not yet over";
+  notice(NoticeKind::released, "", "t1");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="resigned")"), "1");
+  notice(NoticeKind::draining, "a term that was not begun or has lapsed is released", "t2");
+  notice(NoticeKind::released, "", "t2");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="other")"), "absent") << "never gained";
+  notice(NoticeKind::lost, "a token of at least 7 was asked for", "t3");
+  EXPECT_EQ(value("baton_transitions_total", 1, R"(reason="token_advanced")"), "1");
+}
+
+// Every sentence with which src/election ends or drains a term has a class, which docs/metrics.md
+// lists; only a term that never began or was counted as lapsed has none.
+TEST_F(MetricsTest, EveryReasonOfTheElectionHasAClassInDocs) {
+  const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
+  const auto text_of = [](const std::filesystem::path& path) {
+    std::ifstream file(path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string docs = text_of(root / "docs/metrics.md");
+  const std::regex call(R"re((end_term|begin_drain|resign)\("([^"]+)")re");
+  std::set<std::string> classes;
+  for (const auto& entry : std::filesystem::directory_iterator(root / "src/election")) {
+    const std::string source = text_of(entry.path());
+    for (std::sregex_iterator it(source.begin(), source.end(), call), end; it != end; ++it) {
+      const std::string reason = (*it)[2];
+      if (reason.starts_with("a term that was not begun")) continue;
+      const std::string name = reason_class(reason);
+      EXPECT_NE(name, "other") << reason;
+      if (!reason.starts_with('R')) classes.insert("`" + name + "`");
+    }
+  }
+  EXPECT_EQ(classes.size(), 9U);
+  for (const std::string& name : classes) {
+    EXPECT_NE(docs.find("\n| " + name + " | "), std::string::npos) << name;
+  }
+}
+
 TEST_F(MetricsTest, OneStateAtATime) {
   EXPECT_EQ(value("baton_state", 1, R"(state="starting")"), "1");
   metrics_.status(following(9), at_s(1));
@@ -126,9 +166,9 @@ TEST_F(MetricsTest, Counts) {
   notice(NoticeKind::history_went_back);
   metrics_.request_failed("renew", election::FailureKind::conflict);
   metrics_.rejection();
-  metrics_.watch_restarted();
+  notice(NoticeKind::watch_ended);
   metrics_.clock_rate_anomaly();
-  metrics_.renewed(std::chrono::milliseconds(3));
+  notice(NoticeKind::extended, "", "t1", std::chrono::milliseconds(3));
   EXPECT_EQ(value("baton_acquisition_attempts_total", 1), "1");
   EXPECT_EQ(value("baton_history_went_back_total", 1), "1");
   EXPECT_EQ(value("baton_request_failures_total", 1, R"(request="renew")"), "1");
@@ -180,7 +220,7 @@ TEST_F(MetricsTest, ThePageInDocsAgrees) {
   ASSERT_TRUE(page) << path;
   std::set<std::string> found;
   for (std::string line; std::getline(page, line);) {
-    if (line.starts_with("| `")) found.insert(line);
+    if (line.starts_with("| `baton_") || line.starts_with("| `leader_")) found.insert(line);
   }
   std::string wanted;
   for (const std::string& row : expected) wanted += row + "\n";

@@ -27,9 +27,17 @@ TEST(ClockCheck, SeesAMachineThatWasPausedWithItsClocks) {
 
 TEST(ClockCheck, NeedsAnAnswerAndAMinute) {
   ClockCheck check;
-  EXPECT_FALSE(check.sample(0, kStart));
+  EXPECT_FALSE(check.sample({}, kStart));
   EXPECT_FALSE(check.sample(500, kStart));
   EXPECT_FALSE(check.sample(900, kStart + seconds(59)));
+}
+
+// While the API server is silent its last Date stays and says nothing about the time that passes.
+TEST(ClockCheck, TheSameDateAgainIsNoSample) {
+  ClockCheck check;
+  EXPECT_FALSE(check.sample(500, kStart));
+  EXPECT_FALSE(check.sample(500, kStart + seconds(300)));
+  EXPECT_FALSE(check.sample(801, kStart + seconds(301)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// A thread for what must never touch the renew path: Events, the own Pod's reading. Bounded; when
-// it is full the newest job is dropped, since none of them is needed for the election to be right.
+// A thread that does one job after the other: the requests for the Lease have one of their own, the
+// watch too, and a third has what must never touch the renew path (Events, the own Pod's reading).
+// Bounded: when the queue is full, the newest job is dropped.
 #pragma once
 
 #include <condition_variable>
@@ -12,17 +13,18 @@
 
 namespace baton::runtime {
 
-class SideWorker {
+class Worker {
  public:
-  SideWorker();
-  ~SideWorker() { stop(); }
+  Worker();
+  ~Worker() { stop(); }
 
   /// False if the queue is full and the job was dropped. Any thread; never blocks.
   bool submit(std::function<void()> job);
   /// Waits until nothing is queued or running, at most `limit`.
   void flush(Duration limit);
-  /// Returns after the job that runs; drops the others and all that come later.
-  void stop();
+  /// Drops what is queued and all that comes later, calls `interrupt` and returns after the job
+  /// that runs.
+  void stop(const std::function<void()>& interrupt = [] {});
 
  private:
   static constexpr std::size_t kQueue = 64;

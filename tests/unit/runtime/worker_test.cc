@@ -1,4 +1,4 @@
-#include "runtime/side_worker.h"
+#include "runtime/worker.h"
 
 #include <gtest/gtest.h>
 
@@ -9,16 +9,16 @@ namespace {
 
 using std::chrono::seconds;
 
-TEST(SideWorker, RunsJobsInOrderUntilFlushed) {
-  SideWorker worker;
+TEST(Worker, RunsJobsInOrderUntilFlushed) {
+  Worker worker;
   std::string ran;
   for (const char job : {'a', 'b', 'c'}) worker.submit([&ran, job] { ran += job; });
   worker.flush(seconds(30));
   EXPECT_EQ(ran, "abc");
 }
 
-TEST(SideWorker, DropsWhatComesWhileItIsFull) {
-  SideWorker worker;
+TEST(Worker, DropsWhatComesWhileItIsFull) {
+  Worker worker;
   std::promise<void> go;
   worker.submit([wait = go.get_future().share()] { wait.wait(); });
   int taken = 0;
@@ -30,8 +30,8 @@ TEST(SideWorker, DropsWhatComesWhileItIsFull) {
   EXPECT_TRUE(worker.submit([] {}));
 }
 
-TEST(SideWorker, TakesNothingAfterItsEnd) {
-  SideWorker worker;
+TEST(Worker, TakesNothingAfterItsEnd) {
+  Worker worker;
   worker.stop();
   EXPECT_FALSE(worker.submit([] {}));
 }

@@ -1,22 +1,23 @@
-#include "runtime/side_worker.h"
+#include "runtime/worker.h"
 
 #include <utility>
 
 namespace baton::runtime {
 
-SideWorker::SideWorker() : thread_([this] { run(); }) {}
+Worker::Worker() : thread_([this] { run(); }) {}
 
-void SideWorker::stop() {
+void Worker::stop(const std::function<void()>& interrupt) {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     jobs_.clear();
     wake_.notify_all();
   }
+  interrupt();
   if (thread_.joinable()) thread_.join();
 }
 
-bool SideWorker::submit(std::function<void()> job) {
+bool Worker::submit(std::function<void()> job) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || jobs_.size() >= kQueue) return false;
   jobs_.push_back(std::move(job));
@@ -24,12 +25,12 @@ bool SideWorker::submit(std::function<void()> job) {
   return true;
 }
 
-void SideWorker::flush(Duration limit) {
+void Worker::flush(Duration limit) {
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, limit, [this] { return jobs_.empty() && !busy_; });
 }
 
-void SideWorker::run() {
+void Worker::run() {
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
