@@ -23,15 +23,8 @@ Leash::Order Leash::order(Instant now) const {
 }
 
 Instant Leash::next_change(Instant now) const {
-  switch (order(now)) {
-    case Order::work:
-      return stop_at();
-    case Order::stop:
-      return kill_at();
-    case Order::kill:
-      break;
-  }
-  return kNever;
+  const Order current = order(now);
+  return current == Order::work ? stop_at() : current == Order::stop ? kill_at() : kNever;
 }
 
 }  // namespace baton::cli

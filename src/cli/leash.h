@@ -25,8 +25,6 @@ class Leash {
   /// When order() changes by time alone; kNever after kill.
   Instant next_change(Instant now) const;
 
-  const std::string& term_id() const { return term_id_; }
-
  private:
   Instant stop_at() const { return deadline_ - validity_ / 6; }
   Instant kill_at() const { return deadline_ - validity_ / 24; }
