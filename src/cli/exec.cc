@@ -22,8 +22,8 @@ using runtime::Descriptor;
 
 constexpr std::chrono::seconds kAnswer(5);
 
-/// One wait for signals, time and news. The signals stay blocked until the process ends, in threads
-/// made later too: those that come after the command are none of the shell's business.
+/// One wait for signals, time and news. Made before any other thread: the signals stay blocked in
+/// all of them until the process ends, so that one that comes while baton resigns ends nothing.
 class Alarm {
  public:
   Alarm()

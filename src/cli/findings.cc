@@ -22,7 +22,8 @@ std::string rounded(Duration duration) {
 
 bool Findings::fail(const std::string& what, const std::string& why) {
   out_ << "FAIL " << what << ": " << why << std::endl;
-  return all_well_ = false;
+  all_well_ = false;
+  return false;
 }
 
 void judge_latency(std::vector<Duration> latencies, const election::Timings& timings,

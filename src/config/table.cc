@@ -261,7 +261,11 @@ const std::vector<Setting>& settings_table() {
       {"use-cluster-credentials", "", "false",
        "Accepted; in a Pod its service account is used anyway.",
        "true or false; not together with kubeconfig",
-       [ignored = false](auto value, Draft&) mutable { return store_bool(value, ignored); }, true},
+       [](auto value, Draft&) {
+         bool ignored = false;
+         return store_bool(value, ignored);
+       },
+       true},
   };
   return table;
 }
