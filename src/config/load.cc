@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ranges>
 #include <regex>
 #include <set>
 #include <string_view>
@@ -101,9 +100,8 @@ class Loader {
     const std::string path = config->second.value;
     const auto entries = read_yaml_file(path);
     if (!entries) return fail("config (" + config->second.origin + "): " + entries.error());
-    auto allowed = settings_table() | std::views::filter([](const Setting& setting) {
-                     return setting.key != "config";
-                   });
+    std::vector<Setting> allowed = settings_table();
+    std::erase_if(allowed, [](const Setting& setting) { return setting.key == "config"; });
     for (const YamlEntry& entry : *entries) {
       const std::string origin = path + ":" + std::to_string(entry.line);
       if (entry.key == "config") {
@@ -120,7 +118,7 @@ class Loader {
   }
 
   template <typename Table, typename Name>
-  void fail_unknown(const std::string& name, const std::string& origin, Table&& known,
+  void fail_unknown(const std::string& name, const std::string& origin, const Table& known,
                     Name name_of) {
     fail(printable(name) + " (" + origin + "): no such setting" +
          suggestion(name, known, name_of, "; see baton help run"));

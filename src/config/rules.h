@@ -43,7 +43,7 @@ std::string nearest(std::string_view text, const std::vector<std::string>& candi
 /// "; did you mean NAME?" with the nearest `name` of a row of `table`, `otherwise` if none is
 /// close.
 template <typename Table, typename Name>
-std::string suggestion(std::string_view text, Table&& table, Name name,
+std::string suggestion(std::string_view text, const Table& table, Name name,
                        const std::string& otherwise) {
   std::vector<std::string> names;
   for (const auto& row : table) names.push_back(std::invoke(name, row));
