@@ -6,47 +6,33 @@
 #include "config/rules.h"
 
 namespace baton::cli {
-namespace {
-
-Error unknown(const std::string& name, const std::vector<Option>& options) {
-  std::vector<std::string_view> known;
-  known.reserve(options.size());
-  for (const Option& option : options) known.push_back(option.name);
-  const std::string close = config::nearest(name, known);
-  return Error{printable(name) + ": no such option" +
-               (close.empty() ? "" : "; did you mean " + close + "?")};
-}
-
-}  // namespace
 
 Result<Arguments> Arguments::parse(const std::vector<Option>& options, std::size_t most_words,
                                    const std::vector<std::string>& arguments) {
   Arguments parsed;
-  for (std::size_t at = 0; at < arguments.size(); ++at) {
-    const std::string& argument = arguments[at];
-    if (argument == "--") {
-      parsed.words_.insert(parsed.words_.end(), arguments.begin() + static_cast<long>(at) + 1,
-                           arguments.end());
+  for (auto at = arguments.begin(); at != arguments.end(); ++at) {
+    if (*at == "--") {
+      parsed.words_.insert(parsed.words_.end(), at + 1, arguments.end());
       break;
     }
-    if (!argument.starts_with("-") || argument == "-") {
-      parsed.words_.push_back(argument);
+    if (!at->starts_with("-") || *at == "-") {
+      parsed.words_.push_back(*at);
       continue;
     }
-    const auto equals = argument.find('=');
-    const std::string name = argument.substr(0, equals);
-    const auto option = std::find_if(options.begin(), options.end(),
-                                     [&](const Option& each) { return each.name == name; });
-    if (option == options.end()) return unknown(name, options);
+    const auto equals = at->find('=');
+    const std::string name = at->substr(0, equals);
+    const auto option = std::ranges::find(options, name, &Option::name);
+    if (option == options.end()) {
+      return Error{printable(name) + ": no such option" +
+                   config::suggestion(name, options, &Option::name, "")};
+    }
     std::string value;
-    if (equals != argument.npos) {
+    if (equals != at->npos) {
       if (option->value.empty()) return Error{name + ": takes no value; leave it out"};
-      value = argument.substr(equals + 1);
+      value = at->substr(equals + 1);
     } else if (!option->value.empty() && !option->value.starts_with("[")) {
-      if (++at == arguments.size()) {
-        return Error{name + ": needs a value, " + std::string(option->value)};
-      }
-      value = arguments[at];
+      if (++at == arguments.end()) return Error{name + ": needs a value, " + option->value};
+      value = *at;
     }
     if (!parsed.values_.emplace(name, value).second) {
       return Error{name + ": is given twice; remove one"};
@@ -58,21 +44,17 @@ Result<Arguments> Arguments::parse(const std::vector<Option>& options, std::size
   return parsed;
 }
 
-std::string Arguments::get(std::string_view option, std::string_view otherwise) const {
+std::string Arguments::get(std::string_view option) const {
   const auto found = values_.find(option);
-  return found == values_.end() || found->second.empty() ? std::string(otherwise) : found->second;
+  return found == values_.end() ? "" : found->second;
 }
 
-Result<election::Duration> duration_option(const Arguments& arguments, std::string_view option,
-                                           election::Duration otherwise) {
-  const std::string text = arguments.get(option);
+Result<Duration> Arguments::duration(const std::string& option, Duration otherwise) const {
+  const std::string text = get(option);
   if (text.empty()) return otherwise;
-  auto duration =
-      config::duration_between(text, election::Duration(0), std::chrono::hours(24), false);
-  if (!duration) {
-    return Error{std::string(option) + ": \"" + printable(text) + "\": " + duration.error()};
-  }
-  return *duration;
+  auto duration = config::duration_between(text, Duration(0), std::chrono::hours(24));
+  if (duration) return duration;
+  return Error{option + ": \"" + printable(text) + "\": " + duration.error()};
 }
 
 }  // namespace baton::cli

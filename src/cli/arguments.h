@@ -6,16 +6,16 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
-#include "election/time.h"
 
 namespace baton::cli {
 
 struct Option {
-  std::string_view name;   // "--name"
-  std::string_view value;  // what stands for the value in help; "" for a switch; "[=D]": may be
-                           // left out, and is given with '=' only
-  std::string_view help;
+  std::string name;   // "--name"
+  std::string value;  // what stands for the value in help; "" for a switch; "[=D]": may be left
+                      // out, and is given with '=' only
+  std::string help;
 };
 
 class Arguments {
@@ -26,17 +26,15 @@ class Arguments {
                                  const std::vector<std::string>& arguments);
 
   bool has(std::string_view option) const { return values_.find(option) != values_.end(); }
-  /// `otherwise` if the option was not given, or given without a value.
-  std::string get(std::string_view option, std::string_view otherwise = "") const;
+  /// "" if the option was not given, or given without a value.
+  std::string get(std::string_view option) const;
+  /// The same, of an option that is a duration. Above 24 h or not well formed: an error.
+  Result<Duration> duration(const std::string& option, Duration otherwise) const;
   const std::vector<std::string>& words() const { return words_; }
 
  private:
   std::map<std::string, std::string, std::less<>> values_;
   std::vector<std::string> words_;
 };
-
-/// The option's duration, `otherwise` without one; above 24 h or not well formed: an error.
-Result<election::Duration> duration_option(const Arguments& arguments, std::string_view option,
-                                           election::Duration otherwise);
 
 }  // namespace baton::cli

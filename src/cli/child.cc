@@ -36,23 +36,21 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-std::vector<std::string> merged_environment(
-    const std::vector<std::pair<std::string, std::string>>& added) {
+/// The process's own variables, and `added` in place of those of the same names.
+std::vector<std::string> merged_environment(const std::map<std::string, std::string>& added) {
   std::vector<std::string> out;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
-    bool is_replaced = false;
-    for (const auto& [name, value] : added) is_replaced |= text.starts_with(name + "=");
-    if (!is_replaced) out.emplace_back(text);
+    if (added.count(std::string(text.substr(0, text.find('=')))) == 0) out.emplace_back(text);
   }
-  for (const auto& [name, value] : added) out.emplace_back(name).append("=").append(value);
+  for (const auto& [name, value] : added) out.push_back(name + "=" + value);
   return out;
 }
 
 }  // namespace
 
 Result<Child> Child::start(const std::vector<std::string>& command,
-                           const std::vector<std::pair<std::string, std::string>>& environment) {
+                           const std::map<std::string, std::string>& environment) {
   std::vector<std::string> words = command;
   std::vector<std::string> variables = merged_environment(environment);
   const std::vector<char*> arguments = pointers(words);

@@ -4,9 +4,9 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -17,7 +17,7 @@ class Child {
  public:
   /// Looks the command up in PATH. The error says why it cannot be started.
   static Result<Child> start(const std::vector<std::string>& command,
-                             const std::vector<std::pair<std::string, std::string>>& environment);
+                             const std::map<std::string, std::string>& environment);
 
   /// To the whole group.
   void signal(int number) const;

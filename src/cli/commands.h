@@ -11,6 +11,8 @@
 
 namespace baton::cli {
 
+class LocalClient;
+
 inline constexpr int kOk = 0;      // done, or yes
 inline constexpr int kFailed = 1;  // no, refused, or no answer
 inline constexpr int kUsage = 2;   // the command line or the configuration is wrong
@@ -23,16 +25,33 @@ struct Shell {
   int (*run_sidecar)(const config::Settings&) = nullptr;  // what `run` runs
 };
 
+/// One command as it was given.
+struct Call {
+  const std::string& name;
+  const Arguments& arguments;
+  Shell& shell;
+  LocalClient* client;  // never null for commands that have one of the addresses as an option
+
+  /// The word at `index`, "" if there are fewer.
+  std::string word(std::size_t index) const;
+  /// One line on shell.err, "baton: NAME: " before it. Returns `code`.
+  int fail(int code, const std::string& what) const;
+};
+
+using CommandFunction = int(const Call& call);
+CommandFunction run_check, run_drained, run_exec, run_help, run_install, run_probe, run_reference,
+    run_resign, run_run, run_status, run_token, run_version, run_wait;
+
 struct Command {
-  std::string_view name;
-  std::string_view usage;  // what follows the name, besides options
-  std::string_view summary;
-  std::string_view exit_codes;
-  std::vector<Option> options;
+  std::string name;
+  std::string usage = "";  // what follows the name, besides options
+  std::string summary;
+  std::string exit_codes;
+  std::vector<Option> options = {};  // first the address of the sidecar, if the command asks it
   std::size_t most_words = 0;
-  bool takes_settings = false;  // its arguments are the settings' flags, given to `run` as words
+  bool takes_settings = false;  // its arguments are the settings' flags, given to it as words
   bool hidden = false;
-  int (*run)(const Arguments& arguments, Shell& shell) = nullptr;
+  CommandFunction* run;
 };
 
 const std::vector<Command>& commands();
@@ -41,23 +60,5 @@ const Command* find_command(std::string_view name);
 /// Runs the command that `arguments` (without the program's name) names: `run` if the first is a
 /// flag or there is none. Returns the exit code.
 int dispatch(const std::vector<std::string>& arguments, Shell& shell);
-
-/// One line on shell.err, "baton: " before it. Returns `code`.
-int fail(Shell& shell, int code, const std::string& what);
-
-// One function per command, each in the file of its name.
-int run_run(const Arguments& arguments, Shell& shell);
-int run_probe(const Arguments& arguments, Shell& shell);
-int run_resign(const Arguments& arguments, Shell& shell);
-int run_drained(const Arguments& arguments, Shell& shell);
-int run_status(const Arguments& arguments, Shell& shell);
-int run_token(const Arguments& arguments, Shell& shell);
-int run_wait(const Arguments& arguments, Shell& shell);
-int run_exec(const Arguments& arguments, Shell& shell);
-int run_check(const Arguments& arguments, Shell& shell);
-int run_install(const Arguments& arguments, Shell& shell);
-int run_version(const Arguments& arguments, Shell& shell);
-int run_help(const Arguments& arguments, Shell& shell);
-int run_reference(const Arguments& arguments, Shell& shell);
 
 }  // namespace baton::cli

@@ -9,16 +9,34 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::pair<const char*, std::string Document::*> kTexts[] = {
+    {"/state", &Document::state},
+    {"/reason", &Document::reason},
+    {"/election", &Document::election},
+    {"/namespace", &Document::namespace_name},
+    {"/pod", &Document::pod},
+    {"/fencingToken", &Document::fencing_token},
+    {"/termId", &Document::term_id},
+    {"/revision", &Document::revision},
+    {"/leader/pod", &Document::leader_pod},
+    {"/leader/identity", &Document::leader_identity},
+    {"/leader/address", &Document::leader_address},
+    {"/leader/fencingToken", &Document::leader_token},
+    {"/leader/since", &Document::leader_since},
+    {"/leader/transitions", &Document::leader_transitions},
+};
+
 /// A member as text: strings as they are, numbers in decimal, anything else "".
-std::string text(const json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return "";
-  if (found->is_string()) return found->get<std::string>();
-  return found->is_number_integer() ? found->dump() : "";
+std::string text(const json& object, const char* path) {
+  const json::json_pointer pointer(path);
+  if (!object.contains(pointer)) return "";
+  const json& member = object.at(pointer);
+  if (member.is_string()) return member.get<std::string>();
+  return member.is_number_integer() ? member.dump() : "";
 }
 
-std::int64_t integer(const json& object, const char* name) {
-  return parse_integer(text(object, name), 0, INT64_MAX).value_or(0);
+std::int64_t integer(const json& object, const char* path, std::int64_t most) {
+  return std::min(most, parse_integer(text(object, path), 0, INT64_MAX).value_or(0));
 }
 
 }  // namespace
@@ -34,31 +52,13 @@ Result<Document> parse_document(std::string_view text_of_document) {
                  "\"; is something else listening there?"};
   }
   Document document;
+  document.json = trim(text_of_document);
   document.is_leader = object["isLeader"].get<bool>();
-  document.state = text(object, "state");
-  document.reason = text(object, "reason");
-  document.election = text(object, "election");
-  document.namespace_name = text(object, "namespace");
-  document.pod = text(object, "pod");
-  document.identity = text(object, "identity");
-  document.fencing_token = text(object, "fencingToken");
-  document.term_id = text(object, "termId");
-  document.revision = text(object, "revision");
-  if (const std::int64_t ns = integer(object, "deadlineBoottimeNs"); ns > 0) {
-    document.deadline = Instant(Duration(ns));
-  }
-  if (const auto lease = object.find("lease"); lease != object.end() && lease->is_object()) {
-    document.validity = std::chrono::milliseconds(
-        std::min<std::int64_t>(integer(*lease, "renewDeadlineMs"), 3'600'000));
-  }
-  if (const auto leader = object.find("leader"); leader != object.end() && leader->is_object()) {
-    document.leader_pod = text(*leader, "pod");
-    document.leader_identity = text(*leader, "identity");
-    document.leader_address = text(*leader, "address");
-    document.leader_token = text(*leader, "fencingToken");
-    document.leader_since = text(*leader, "since");
-    document.leader_transitions = text(*leader, "transitions");
-  }
+  for (const auto& [path, member] : kTexts) document.*member = text(object, path);
+  const std::int64_t deadline_ns = integer(object, "/deadlineBoottimeNs", INT64_MAX);
+  if (deadline_ns > 0) document.deadline = Instant(Duration(deadline_ns));
+  document.validity =
+      std::chrono::milliseconds(integer(object, "/lease/renewDeadlineMs", 3'600'000));
   return document;
 }
 

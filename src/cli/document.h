@@ -11,8 +11,9 @@
 namespace baton::cli {
 
 struct Document {
+  std::string json;  // as it came
   bool is_leader = false;
-  std::string state, reason, election, namespace_name, pod, identity;
+  std::string state, reason, election, namespace_name, pod;
   std::string fencing_token, term_id, revision;
   Instant deadline = kLongAgo;  // on CLOCK_BOOTTIME, which all containers of a Pod share
   Duration validity{0};         // V of the election, 0 if not told

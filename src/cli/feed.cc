@@ -4,12 +4,14 @@ namespace baton::cli {
 namespace {
 
 constexpr std::chrono::seconds kAnswer(1);
-constexpr std::chrono::milliseconds kAgain(250);  // between tries to open a stream
+constexpr std::chrono::milliseconds kAgain(250);  // from one try to open a stream to the next
 
 }  // namespace
 
-Feed::Feed(LocalClient client, std::string holder, std::function<void()> wake)
-    : client_(std::move(client)), holder_(std::move(holder)), wake_(std::move(wake)) {
+Feed::Feed(LocalClient client, const std::string& holder, std::function<void()> wake)
+    : client_(std::move(client)),
+      query_("?hold=true" + (holder.empty() ? "" : "&name=" + percent_encoded(holder))),
+      wake_(std::move(wake)) {
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -19,7 +21,7 @@ Feed::~Feed() {
     is_stopping_ = true;
     if (stream_) stream_->cancel();
   }
-  changed_.notify_all();
+  stopped_.notify_all();
   thread_.join();
 }
 
@@ -33,16 +35,6 @@ void Feed::renew_hold() {
   must_reopen_ = true;
   news_.reset();
   if (stream_) stream_->cancel();
-  changed_.notify_all();
-}
-
-std::shared_ptr<http::Connection> Feed::stream() {
-  const std::lock_guard lock(mutex_);
-  if (std::exchange(must_reopen_, false) && stream_) {
-    stream_->close();
-    stream_.reset();
-  }
-  return stream_;
 }
 
 void Feed::loop() {
@@ -50,48 +42,36 @@ void Feed::loop() {
   while (true) {
     {
       std::unique_lock lock(mutex_);
-      if (!stream_) changed_.wait_for(lock, try_at - boot_now(), [this] { return is_stopping_; });
+      stopped_.wait_for(lock, try_at - boot_now(), [this] { return is_stopping_; });
       if (is_stopping_) return;
+      must_reopen_ = false;
     }
-    if (const auto open = stream()) {
-      read(*open);
-    } else {
-      ask();
-      open_stream();
-      try_at = boot_now() + kAgain;
-    }
+    try_at = boot_now() + kAgain;
+    // Finds the address that answers, and the deadline where no stream can be had.
+    publish(client_.document(kAnswer));
+    hold();
   }
 }
 
-void Feed::open_stream() {
-  std::shared_ptr<http::Connection> fresh = client_.separate_connection();
-  const std::string name = holder_.empty() ? "" : "&name=" + percent_encoded(holder_);
-  const http::Reply reply = fresh->open_stream(
-      make_request("GET", "/leader/events?hold=true" + name), boot_now() + kAnswer);
-  if (reply.kind != http::IoKind::ok || reply.response.status != 200) return;
-  events_ = {};
-  const std::lock_guard lock(mutex_);
-  stream_ = std::move(fresh);
-}
-
-/// Until the stream ends or is canceled.
-void Feed::read(http::Connection& open) {
+/// Until the stream ends or is canceled; leaving closes it.
+void Feed::hold() {
+  const auto stream = client_.open_events(kAnswer, query_);
+  if (!stream) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_stopping_ || must_reopen_) return;
+    stream_ = *stream;
+  }
+  EventLines events;
   std::string error;
-  while (const auto line = open.next_line(kNever, error)) {
-    if (const auto data = events_.feed(*line)) publish(*data);
+  while (const auto line = (*stream)->next_line(kNever, error)) {
+    if (const auto data = events.feed(*line)) publish(parse_document(*data));
   }
   const std::lock_guard lock(mutex_);
   stream_.reset();
 }
 
-/// Finds the address that answers, and the deadline where no stream can be had.
-void Feed::ask() {
-  const http::Reply reply = client_.call("GET", "/leader", "", kAnswer);
-  if (reply.kind == http::IoKind::ok) publish(reply.response.body);
-}
-
-void Feed::publish(const std::string& json) {
-  const auto document = parse_document(json);
+void Feed::publish(const Result<Document>& document) {
   if (!document) return;
   {
     const std::lock_guard lock(mutex_);

@@ -23,7 +23,7 @@ class Feed {
   };
 
   /// `wake` is called on the feed's thread when there are news; must not block.
-  Feed(LocalClient client, std::string holder, std::function<void()> wake);
+  Feed(LocalClient client, const std::string& holder, std::function<void()> wake);
   ~Feed();
 
   /// The latest answer that was not taken yet.
@@ -35,21 +35,17 @@ class Feed {
 
  private:
   void loop();
-  void open_stream();
-  void read(http::Connection& open);
-  void ask();
-  void publish(const std::string& json);
-  std::shared_ptr<http::Connection> stream();
+  void hold();
+  void publish(const Result<Document>& document);
 
-  LocalClient client_;
-  const std::string holder_;
+  LocalClient client_;  // the feed's thread only
+  const std::string query_;
   const std::function<void()> wake_;
-  EventLines events_;  // the feed's thread only
 
   std::mutex mutex_;
   // The fields below are protected by mutex_.
-  std::condition_variable changed_;
-  std::shared_ptr<http::Connection> stream_;
+  std::condition_variable stopped_;
+  std::shared_ptr<http::Connection> stream_;  // null while none is open
   std::optional<News> news_;
   bool must_reopen_ = false;
   bool is_stopping_ = false;

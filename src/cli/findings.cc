@@ -20,27 +20,10 @@ std::string rounded(Duration duration) {
 
 }  // namespace
 
-void Findings::ok(const std::string& what) { out_ << "ok   " << what << std::endl; }
-
-void Findings::note(const std::string& what) { out_ << "note " << what << std::endl; }
-
-void Findings::fail(const std::string& what, const std::string& why) {
-  all_well_ = false;
+bool Findings::fail(const std::string& what, const std::string& why) {
   out_ << "FAIL " << what << ": " << why << std::endl;
-}
-
-const std::vector<Right>& rights() {
-  constexpr std::string_view kLeases = "coordination.k8s.io";
-  static const std::vector<Right> all = {
-      {"list", kLeases, "leases", false, "the Lease cannot be read"},
-      {"watch", kLeases, "leases", false, "a release is noticed late"},
-      {"update", kLeases, "leases", false, "the Lease cannot be acquired or renewed"},
-      {"create", kLeases, "leases", false, "a missing Lease blocks the election"},
-      {"get", "", "pods", true,
-       "after SIGTERM a native sidecar cannot see that its Pod ends, and releases later"},
-      {"create", "", "events", true, "no Events on the Lease"},
-  };
-  return all;
+  all_well_ = false;
+  return false;
 }
 
 void judge_latency(std::vector<Duration> latencies, const election::Timings& timings,
@@ -53,15 +36,15 @@ void judge_latency(std::vector<Duration> latencies, const election::Timings& tim
   const std::string measured = "latency of " + std::to_string(latencies.size()) +
                                " LISTs: median " + rounded(median) + ", max " + rounded(slowest) +
                                ", request-timeout " + format_duration(limit);
+  const std::string mend =
+      "use a slower profile, or raise request-timeout, renew-deadline and lease-duration together";
   if (slowest >= limit) {
-    findings.fail(measured,
-                  "a request must end within the request-timeout; use a slower profile, or raise "
-                  "request-timeout, renew-deadline and lease-duration together");
+    findings.fail(measured, "a request must end within the request-timeout; " + mend);
   } else if (median > limit / 2) {
     findings.fail(measured,
                   "under load they will not end in time: half of the request-timeout is used up "
-                  "already; use a slower profile, or raise request-timeout, renew-deadline and "
-                  "lease-duration together");
+                  "already; " +
+                      mend);
   } else {
     findings.ok(measured);
   }
@@ -80,29 +63,25 @@ void describe_lease(const std::optional<election::Lease>& lease, Findings& findi
   namespace annotation = election::annotation;
   if (!lease) {
     findings.ok("Lease is readable: it does not exist yet and will be created");
-    return;
-  }
-  if (!lease->version) {
+  } else if (!lease->version) {
     findings.fail("Lease",
-                  "its resourceVersion is no positive integer, so that no fencing token "
-                  "can be drawn; use an API server over etcd");
-    return;
-  }
-  if (!lease->strategy.empty() || !lease->preferred_holder.empty()) {
+                  "its resourceVersion is no positive integer, so that no fencing token can be "
+                  "drawn; use an API server over etcd");
+  } else if (!lease->strategy.empty() || !lease->preferred_holder.empty()) {
     findings.fail("Lease", "belongs to coordinated election (spec.strategy " +
                                printable(lease->strategy) +
                                "), which baton does not contest; choose another name");
-    return;
-  }
-  if (lease->being_deleted) {
+  } else if (lease->being_deleted) {
     findings.fail("Lease", "is being deleted; remove its finalizers or wait");
-    return;
+  } else if (lease->holder.empty()) {
+    findings.ok("Lease is readable: nobody holds it");
+  } else {
+    const bool is_ours = lease->annotated(annotation::kHolder) == lease->holder;
+    findings.ok("Lease is readable: held by " + printable(lease->holder, 300) +
+                (is_ours
+                     ? ", fencing token " + printable(lease->annotated(annotation::kFencingToken))
+                     : ", a foreign elector: its fencing token is unknown"));
   }
-  if (lease->holder.empty()) return findings.ok("Lease is readable: nobody holds it");
-  const bool is_ours = lease->annotated(annotation::kHolder) == lease->holder;
-  findings.ok("Lease is readable: held by " + printable(lease->holder, 300) +
-              (is_ours ? ", fencing token " + printable(lease->annotated(annotation::kFencingToken))
-                       : ", a foreign elector: its fencing token is unknown"));
 }
 
 }  // namespace baton::cli

@@ -4,7 +4,6 @@
 #include <optional>
 #include <ostream>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "election/lease.h"
@@ -15,24 +14,16 @@ namespace baton::cli {
 class Findings {
  public:
   explicit Findings(std::ostream& out) : out_(out) {}
-  void ok(const std::string& what);
-  void note(const std::string& what);
-  /// `why` is the reason and the mend.
-  void fail(const std::string& what, const std::string& why);
+  void ok(const std::string& what) { out_ << "ok   " << what << std::endl; }
+  void note(const std::string& what) { out_ << "note " << what << std::endl; }
+  /// `why` is the reason and the mend. False.
+  bool fail(const std::string& what, const std::string& why);
   bool all_well() const { return all_well_; }
 
  private:
   std::ostream& out_;
   bool all_well_ = true;
 };
-
-/// One right that the sidecar asks for, on the Lease itself unless optional.
-struct Right {
-  std::string_view verb, group, resource;
-  bool is_optional;
-  std::string_view purpose;  // what does not work without it
-};
-const std::vector<Right>& rights();
 
 /// The latencies of some LISTs against the request timeout: the slowest must fit in it, half of
 /// them in half of it, because the same server under load has to fit too.

@@ -1,5 +1,5 @@
 // Help texts and the reference page, both made from the tables of commands and settings.
-#include <algorithm>
+#include <boost/algorithm/string/replace.hpp>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -10,47 +10,83 @@ namespace {
 
 constexpr std::size_t kHelpColumns = 100;
 
+constexpr char kSettingsPage[] = R"(# Reference
+
+This page is printed by `baton reference` from the tables in the source; do not edit it.
+
+## Settings of `baton run` and `baton check`
+
+Each key can be given as a flag (`--lease-duration 15s` or `--lease-duration=15s`), as a variable
+(`BATON_LEASE_DURATION=15s`) and in a YAML file (`lease-duration: 15s`; lists may be YAML sequences)
+named by `--config` or `BATON_CONFIG`. Flags win over variables, variables over the file, the file
+over the profile and the defaults. An empty variable counts as not set. A switch may stand bare:
+`--events` is `--events=true`.
+
+Unknown keys and bad values are errors: all of them are printed at once, one line each with the key,
+its origin, the value, the rule and the mend, and the exit code is 2. Variables that begin with
+`BATON_` and name no setting are errors too, except those that Kubernetes sets for a Service named
+`baton` or `baton-...` (`BATON_SERVICE_HOST`, `BATON_SERVICE_PORT`, `BATON_SERVICE_PORT_<NAME>`,
+`BATON_PORT=tcp://...`, `BATON_PORT_<N>_TCP` and its `_PROTO`, `_PORT`, `_ADDR`) and those that
+`baton exec` sets for its child (`BATON_FENCING_TOKEN`, `BATON_TERM_ID`).
+
+An address is `127.0.0.1:4040`, `[::1]:4040`, `localhost:4040` (both loopbacks), `:4041` (every
+address), `unix:/path`, or several of these with commas between; `off` turns the listener off. One
+port serves one listener. A duration is a number and one unit: `us`, `ms`, `s`, `m`, `h`.
+
+)";
+constexpr char kLegacyPage[] = R"(
+Every timing lies above zero and at most at one hour, and: D in whole seconds; `5 V <= 4 D`, so that
+clocks whose rates differ by 10 % each way cannot make two leaders; `h + 3 R + 2 retry-max < V`, so
+that three attempts to renew fit even if each hangs; `retry-min <= retry-max`.
+
+### Flags of the retired leader-elector
+
+`--election`, `--kubeconfig` and these work as they did there; they too have a variable and a YAML
+key.
+
+)";
+constexpr char kCommandsPage[] = R"(
+`--ttl=T` stands for D = T, V = 0.8 T, h = T/4, R = T/8, retry-max = T/20.
+
+## Commands
+
+Answers go to standard output, errors to standard error in one line. Exit codes: 0 done or yes, 1
+no, refused or no answer, 2 wrong usage or configuration.
+)";
+
 /// `text` in lines of kHelpColumns, each after `indent` spaces.
 void wrap(std::ostream& out, std::string_view text, std::size_t indent) {
-  std::size_t column = 0;
-  while (!text.empty()) {
-    const auto space = text.find(' ');
-    const std::string_view word = text.substr(0, space);
-    text.remove_prefix(space == text.npos ? text.size() : space + 1);
-    if (column != 0 && column + 1 + word.size() > kHelpColumns) {
-      out << "\n";
-      column = 0;
-    }
-    out << (column == 0 ? std::string(indent, ' ') : " ") << word;
-    column += (column == 0 ? indent : 1) + word.size();
+  const std::size_t room = kHelpColumns - indent;
+  while (text.size() > room) {
+    const auto space = text.rfind(' ', room);
+    if (space == text.npos) break;
+    out << std::string(indent, ' ') << text.substr(0, space) << "\n";
+    text.remove_prefix(space + 1);
   }
-  out << "\n";
-}
-
-std::string flag_of(const config::Setting& setting) {
-  return "--" + std::string(setting.key) +
-         (setting.value.empty() ? "" : " " + std::string(setting.value));
+  out << std::string(indent, ' ') << text << "\n";
 }
 
 std::string form_of(const Option& option) {
-  if (option.value.empty()) return std::string(option.name);
-  return std::string(option.name) + (option.value.starts_with("[") ? "" : " ") +
-         std::string(option.value);
+  const bool is_apart = !option.value.empty() && !option.value.starts_with("[");
+  return option.name + (is_apart ? " " : "") + option.value;
+}
+
+std::string form_of(const Command& command) {
+  return "baton " + command.name + (command.usage.empty() ? "" : " ") + command.usage;
 }
 
 void explain_settings(std::ostream& out, bool legacy) {
   for (const config::Setting& setting : config::settings_table()) {
     if (setting.legacy != legacy) continue;
+    out << "  --" << setting.key << (setting.value.empty() ? "" : " ") << setting.value << "\n";
     const std::string standard =
-        setting.standard.empty() ? "" : " Default: " + std::string(setting.standard) + ".";
-    out << "  " << flag_of(setting) << "\n";
-    wrap(out, std::string(setting.help) + standard, 6);
+        setting.standard.empty() ? "" : " Default: " + setting.standard + ".";
+    wrap(out, setting.help + standard, 6);
   }
 }
 
 void explain(std::ostream& out, const Command& command) {
-  out << "baton " << command.name << (command.usage.empty() ? "" : " ") << command.usage
-      << (command.options.empty() ? "" : " [OPTIONS]") << "\n\n";
+  out << form_of(command) << (command.options.empty() ? "" : " [OPTIONS]") << "\n\n";
   wrap(out, command.summary, 2);
   if (!command.options.empty()) out << "\n";
   for (const Option& option : command.options) {
@@ -59,8 +95,7 @@ void explain(std::ostream& out, const Command& command) {
   }
   if (command.takes_settings) {
     out << "\nSettings, as a flag, as a variable (BATON_LEASE_DURATION for --lease-duration), or "
-           "as "
-           "a key of the YAML file named by --config:\n";
+           "as a key of the YAML file named by --config:\n";
     explain_settings(out, false);
     out << "\nFlags of the retired leader-elector:\n";
     explain_settings(out, true);
@@ -68,39 +103,25 @@ void explain(std::ostream& out, const Command& command) {
   out << "\nExit code: " << command.exit_codes << ".\n";
 }
 
-void overview(std::ostream& out) {
-  out << "baton elects one Pod of a workload as the leader.\n\nbaton [COMMAND] [OPTIONS]\n\n";
-  for (const Command& command : commands()) {
-    if (command.hidden) continue;
-    out << "  " << command.name << "\n";
-    wrap(out, command.summary, 6);
-  }
-  out << "\nbaton help COMMAND explains one.\n";
-}
-
-/// For a cell of a Markdown table.
-std::string cell(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
-  return out;
-}
-
 void settings_rows(std::ostream& out, bool legacy) {
+  const auto cell = [](const std::string& text) {
+    return boost::algorithm::replace_all_copy(text, "|", "\\|");
+  };
   out << "| Key | Value | Default | What it does |\n|---|---|---|---|\n";
   for (const config::Setting& setting : config::settings_table()) {
     if (setting.legacy != legacy) continue;
-    out << "| `" << setting.key << "` | " << cell(setting.rule) << " | "
-        << (setting.standard.empty() ? "" : "`" + std::string(setting.standard) + "`") << " | "
+    const std::string standard = setting.standard.empty() ? "" : "`" + setting.standard + "`";
+    out << "| `" << setting.key << "` | " << cell(setting.rule) << " | " << standard << " | "
         << cell(setting.help) << " |\n";
   }
 }
 
 void timings_rows(std::ostream& out) {
-  out << "| Profile | `lease-duration` D | `renew-deadline` V | `renew-period` h | "
+  out << "\n### Timings\n\n| Profile | `lease-duration` D | `renew-deadline` V | `renew-period` h "
+         "| "
          "`request-timeout` R | `retry-min` | `retry-max` |\n|---|---|---|---|---|---|---|\n";
-  for (const config::Profile& profile : config::profiles()) {
-    const election::Timings& timings = profile.timings;
-    out << "| `" << profile.name << "`";
+  for (const auto& [name, timings] : config::profiles()) {
+    out << "| `" << name << "`";
     for (const auto duration :
          {timings.lease_duration, timings.renew_deadline, timings.renew_period,
           timings.request_timeout, timings.retry_min, timings.retry_max}) {
@@ -110,75 +131,48 @@ void timings_rows(std::ostream& out) {
   }
 }
 
-void commands_sections(std::ostream& out) {
-  for (const Command& command : commands()) {
-    if (command.hidden) continue;
-    out << "\n### `baton " << command.name << (command.usage.empty() ? "" : " ") << command.usage
-        << "`\n\n"
-        << command.summary << "\n\n";
-    for (const Option& option : command.options) {
-      out << "- `" << form_of(option) << "`: " << option.help << "\n";
-    }
-    out << (command.options.empty() ? "" : "\n") << "Exit code: " << command.exit_codes << ".\n";
+void command_section(std::ostream& out, const Command& command) {
+  out << "\n### `" << form_of(command) << "`\n\n" << command.summary << "\n\n";
+  for (const Option& option : command.options) {
+    out << "- `" << form_of(option) << "`: " << option.help << "\n";
   }
+  out << (command.options.empty() ? "" : "\n") << "Exit code: " << command.exit_codes << ".\n";
 }
 
 }  // namespace
 
-int run_help(const Arguments& arguments, Shell& shell) {
-  if (arguments.words().empty()) {
-    overview(shell.out);
+int run_help(const Call& call) {
+  std::ostream& out = call.shell.out;
+  if (!call.arguments.words().empty()) {
+    const std::string name = call.word(0);
+    const Command* command = find_command(name);
+    if (command == nullptr) {
+      return call.fail(kUsage, "\"" + printable(name) + "\": no such command; see baton help");
+    }
+    explain(out, *command);
     return kOk;
   }
-  const Command* command = find_command(arguments.words()[0]);
-  if (command == nullptr) {
-    return fail(
-        shell, kUsage,
-        "help: \"" + printable(arguments.words()[0]) + "\": no such command; see baton help");
+  out << "baton elects one Pod of a workload as the leader.\n\nbaton [COMMAND] [OPTIONS]\n\n";
+  for (const Command& command : commands()) {
+    if (command.hidden) continue;
+    out << "  " << command.name << "\n";
+    wrap(out, command.summary, 6);
   }
-  explain(shell.out, *command);
+  out << "\nbaton help COMMAND explains one.\n";
   return kOk;
 }
 
-int run_reference(const Arguments&, Shell& shell) {
-  std::ostream& out = shell.out;
-  out << "# Reference\n\nThis page is printed by `baton reference` from the tables in the source; "
-         "do not edit it.\n\n"
-         "## Settings of `baton run` and `baton check`\n\n"
-         "Each key can be given as a flag (`--lease-duration 15s` or `--lease-duration=15s`), as a "
-         "variable (`BATON_LEASE_DURATION=15s`) and in a YAML file (`lease-duration: 15s`; lists "
-         "may be YAML sequences) named by `--config` or `BATON_CONFIG`. Flags win over variables, "
-         "variables over the file, the file over the profile and the defaults. An empty variable "
-         "counts as not set. A switch may stand bare: `--events` is `--events=true`.\n\n"
-         "Unknown keys and bad values are errors: all of them are printed at once, one line each "
-         "with the key, its origin, the value, the rule and the mend, and the exit code is 2. "
-         "Variables that begin with `BATON_` and name no setting are errors too, except those that "
-         "Kubernetes sets for a Service named `baton` or `baton-...` (`BATON_SERVICE_HOST`, "
-         "`BATON_SERVICE_PORT`, `BATON_SERVICE_PORT_<NAME>`, `BATON_PORT=tcp://...`, "
-         "`BATON_PORT_<N>_TCP` and its `_PROTO`, `_PORT`, `_ADDR`) and those that `baton exec` "
-         "sets "
-         "for its child (`BATON_FENCING_TOKEN`, `BATON_TERM_ID`).\n\n"
-         "An address is `127.0.0.1:4040`, `[::1]:4040`, `localhost:4040` (both loopbacks), `:4041` "
-         "(every address), `unix:/path`, or several of these with commas between; `off` turns the "
-         "listener off. One port serves one listener. A duration is a number and one unit: `us`, "
-         "`ms`, `s`, `m`, `h`.\n\n";
+int run_reference(const Call& call) {
+  std::ostream& out = call.shell.out;
+  out << kSettingsPage;
   settings_rows(out, false);
-  out << "\n### Timings\n\n";
   timings_rows(out);
-  out << "\nEvery timing lies above zero and at most at one hour, and: D in whole seconds; `5 V <= "
-         "4 "
-         "D`, so that clocks whose rates differ by 10 % each way cannot make two leaders; `h + 3 R "
-         "+ "
-         "2 retry-max < V`, so that three attempts to renew fit even if each hangs; `retry-min <= "
-         "retry-max`.\n\n"
-         "### Flags of the retired leader-elector\n\n"
-         "`--election`, `--kubeconfig` and these work as they did there; they too have a variable "
-         "and a YAML key.\n\n";
+  out << kLegacyPage;
   settings_rows(out, true);
-  out << "\n`--ttl=T` stands for D = T, V = 0.8 T, h = T/4, R = T/8, retry-max = T/20.\n\n"
-         "## Commands\n\nAnswers go to standard output, errors to standard error in one line. Exit "
-         "codes: 0 done or yes, 1 no, refused or no answer, 2 wrong usage or configuration.\n";
-  commands_sections(out);
+  out << kCommandsPage;
+  for (const Command& command : commands()) {
+    if (!command.hidden) command_section(out, command);
+  }
   return kOk;
 }
 

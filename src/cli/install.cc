@@ -30,23 +30,15 @@ std::error_code copy_atomically(const fs::path& source, const fs::path& target) 
 
 }  // namespace
 
-int run_install(const Arguments& arguments, Shell& shell) {
-  if (arguments.words().empty() || arguments.words()[0].empty()) {
-    return fail(shell, kUsage, "install: needs a PATH; write baton install /shared/baton");
-  }
-  fs::path target = arguments.words()[0];
+int run_install(const Call& call) {
+  fs::path target = call.word(0);
+  if (target.empty()) return call.fail(kUsage, "needs a PATH; write baton install /shared/baton");
   std::error_code error;
   if (fs::is_directory(target, error)) target /= "baton";
   error = copy_atomically("/proc/self/exe", target);
   if (!error) return kOk;
-  return fail(shell, kFailed,
-              "install: " + target.string() + ": " + error.message() +
-                  "; choose a writable directory that exists");
-}
-
-int run_version(const Arguments&, Shell& shell) {
-  shell.out << "baton " << BATON_VERSION << "\n";
-  return kOk;
+  return call.fail(kFailed, target.string() + ": " + error.message() +
+                                "; choose a writable directory that exists");
 }
 
 }  // namespace baton::cli

@@ -11,88 +11,95 @@ namespace {
 
 http::Endpoint endpoint_of(const config::Address& address) {
   if (!address.path.empty()) return {"unix:" + address.path, 0, "localhost"};
-  const bool is_v6 = address.host.find(':') != std::string::npos;
-  const std::string host = !address.wildcard ? address.host : is_v6 ? "::1" : "127.0.0.1";
   const auto port = parse_integer(address.port, 0, 65535).value_or(0);
-  return {host, static_cast<std::uint16_t>(port), ""};
+  return {address.host, static_cast<std::uint16_t>(port), ""};
+}
+
+std::string no_answer(const std::string& where, const http::Reply& reply) {
+  return "no answer from the sidecar at " + where + ": " + reply.what;
 }
 
 }  // namespace
 
-Result<LocalClient> LocalClient::make(const Arguments& arguments, const Shell& shell,
-                                      std::string_view option, std::string_view standard) {
-  const std::string variable = config::variable_of(option.substr(2));
-  std::string origin(option);
-  std::string text = arguments.get(option);
+Result<LocalClient> LocalClient::make(const std::string& key, const Arguments& arguments,
+                                      const config::Environment& environment) {
+  std::string origin = "--" + key;
+  std::string text = arguments.get(origin);
   if (text.empty()) {
-    const auto found = shell.environment.find(variable);
-    const bool is_set = found != shell.environment.end() && !found->second.empty();
-    text = is_set ? found->second : std::string(standard);
-    origin = variable;
+    origin = config::variable_of(key);
+    const auto found = environment.find(origin);
+    text = found == environment.end() ? "" : found->second;
   }
-  const auto addresses = config::parse_addresses(text);
+  if (text.empty()) text = config::find_setting(key)->standard;
+  auto addresses = config::parse_addresses(text);
   if (!addresses) return Error{origin + ": \"" + printable(text) + "\": " + addresses.error()};
   if (addresses->empty()) {
     return Error{origin + ": \"off\": the sidecar does not listen; give the option an address"};
   }
-  LocalClient client;
-  client.where_ = printable(text);
-  for (const auto& address : *addresses) client.endpoints_.push_back(endpoint_of(address));
-  return client;
+  std::vector<http::Endpoint> endpoints;
+  std::string where;
+  for (config::Address& address : *addresses) {
+    const bool is_v6 = address.host.find(':') != std::string::npos;
+    if (address.wildcard) address.host = is_v6 ? "::1" : "127.0.0.1";
+    endpoints.push_back(endpoint_of(address));
+    where += (where.empty() ? "" : ",") + address.text();
+  }
+  return LocalClient(std::move(endpoints), printable(where));
 }
 
-Result<LocalClient> LocalClient::local(const Arguments& arguments, const Shell& shell) {
-  return make(arguments, shell, "--local-address", config::find_setting("local-address")->standard);
-}
-
-http::Reply LocalClient::call(const std::string& method, const std::string& target,
-                              const std::string& body, election::Duration timeout) {
+Result<http::Response> LocalClient::call(const std::string& method, const std::string& target,
+                                         Duration timeout, const std::string& body) {
   const Instant deadline = boot_now() + timeout;
-  const http::Request request = make_request(method, target, body);
+  http::Request request{method, target, {}, body};
+  if (method == "POST") request.headers.emplace_back("Baton-Control", "1");
+  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
   http::Reply reply;
   for (std::size_t tried = 0; tried < endpoints_.size(); ++tried) {
-    if (!connection_) connection_ = separate_connection();
+    if (!connection_) connection_ = http::Connection::make(endpoints_.front(), nullptr);
     reply = connection_->exchange(request, deadline);
     if (reply.kind != http::IoKind::not_sent) break;
     connection_.reset();
     std::rotate(endpoints_.begin(), endpoints_.begin() + 1, endpoints_.end());
   }
-  return reply;
+  if (reply.kind != http::IoKind::ok) return Error{no_answer(where_, reply)};
+  return std::move(reply.response);
 }
 
-std::unique_ptr<http::Connection> LocalClient::separate_connection() const {
-  return http::Connection::make(endpoints_.front(), nullptr);
+Result<Document> LocalClient::document(Duration timeout, const std::string& query) {
+  const auto answer = call("GET", "/leader" + query, timeout);
+  if (!answer) return Error{answer.error()};
+  return parse_document(answer->body);
 }
 
-std::string describe(const http::Reply& reply, const LocalClient& client) {
-  if (reply.kind != http::IoKind::ok) {
-    return "no answer from the sidecar at " + client.where() + ": " + reply.what;
-  }
-  const std::string_view body = trim(reply.response.body);
-  return "the sidecar answered " + std::to_string(reply.response.status) + " " +
-         std::string(http::reason_phrase(reply.response.status)) +
+Result<std::shared_ptr<http::Connection>> LocalClient::open_events(Duration timeout,
+                                                                   const std::string& query) const {
+  std::shared_ptr<http::Connection> stream = http::Connection::make(endpoints_.front(), nullptr);
+  http::Reply reply =
+      stream->open_stream({"GET", "/leader/events" + query, {}, ""}, boot_now() + timeout);
+  if (reply.kind != http::IoKind::ok) return Error{no_answer(where_, reply)};
+  if (reply.response.status != 200) return Error{describe(std::move(reply.response))};
+  return stream;
+}
+
+bool is_done(const Result<http::Response>& answer) { return answer && answer->status / 100 == 2; }
+
+std::string describe(const Result<http::Response>& answer) {
+  if (!answer) return answer.error();
+  const std::string_view body = trim(answer->body);
+  return "the sidecar answered " + std::to_string(answer->status) + " " +
+         std::string(http::reason_phrase(answer->status)) +
          (body.empty() ? "" : ": " + printable(body.substr(0, body.find('\n'))));
 }
 
-http::Request make_request(const std::string& method, const std::string& target,
-                           const std::string& body) {
-  http::Request request{method, target, {}, body};
-  if (method == "POST") request.headers.emplace_back("Baton-Control", "1");
-  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
-  return request;
-}
-
 std::string percent_encoded(std::string_view text) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+    if (std::isalnum(byte) != 0 || std::string_view("-._~").find(c) != std::string_view::npos) {
       out += c;
     } else {
-      out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
+      out.append("%").append({kDigits[byte >> 4], kDigits[byte & 15]});
     }
   }
   return out;

@@ -7,42 +7,48 @@
 #include <vector>
 
 #include "cli/arguments.h"
-#include "cli/commands.h"
+#include "cli/document.h"
+#include "config/load.h"
 #include "http/client.h"
 
 namespace baton::cli {
 
 class LocalClient {
  public:
-  /// From the option, else the variable of the same name, else `standard`. A wildcard address is
-  /// dialled on loopback; "off" and malformed lists are errors.
-  static Result<LocalClient> make(const Arguments& arguments, const Shell& shell,
-                                  std::string_view option, std::string_view standard);
-  /// Of the local API.
-  static Result<LocalClient> local(const Arguments& arguments, const Shell& shell);
+  /// Of the listener that the setting `key` (local-address or probe-address) places: by the option
+  /// of that name, else by its variable, else by its default. A wildcard address is dialled on
+  /// loopback; "off" and malformed lists are errors.
+  static Result<LocalClient> make(const std::string& key, const Arguments& arguments,
+                                  const config::Environment& environment);
+  /// A client of the same addresses for another thread.
+  LocalClient twin() const { return LocalClient(endpoints_, where_); }
 
-  /// One request over a connection that is kept; the addresses are tried in order until one takes
-  /// it. Every POST carries Baton-Control.
-  http::Reply call(const std::string& method, const std::string& target, const std::string& body,
-                   election::Duration timeout);
+  /// Any answer, or the error why none came. One request over a connection that is kept; the
+  /// addresses are tried in order until one takes it. Every POST carries Baton-Control.
+  Result<http::Response> call(const std::string& method, const std::string& target,
+                              Duration timeout, const std::string& body = "");
+  /// The answer to GET /leader.
+  Result<Document> document(Duration timeout, const std::string& query = "");
 
-  /// A connection of its own to the address that last took a request (else the first), for streams.
-  std::unique_ptr<http::Connection> separate_connection() const;
-
-  /// The addresses, for error lines.
-  const std::string& where() const { return where_; }
+  /// GET /leader/events over a connection of its own, to the address that last took a request (else
+  /// the first).
+  Result<std::shared_ptr<http::Connection>> open_events(Duration timeout,
+                                                        const std::string& query = "") const;
 
  private:
+  LocalClient(std::vector<http::Endpoint> endpoints, std::string where)
+      : endpoints_(std::move(endpoints)), where_(std::move(where)) {}
+
   std::vector<http::Endpoint> endpoints_;  // the one that last answered first
+  std::string where_;                      // the same for people
   std::unique_ptr<http::Connection> connection_;
-  std::string where_;
 };
 
-/// What went wrong with a call, in one line: no connection, or the status and the body's start.
-std::string describe(const http::Reply& reply, const LocalClient& client);
+/// Whether a call was answered with a status of 2xx.
+bool is_done(const Result<http::Response>& answer);
 
-http::Request make_request(const std::string& method, const std::string& target,
-                           const std::string& body = "");
+/// Why a call has failed, in one line: no answer, or the status and the body's start.
+std::string describe(const Result<http::Response>& answer);
 
 /// Percent-encodes everything that is no unreserved character.
 std::string percent_encoded(std::string_view text);

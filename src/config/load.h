@@ -25,7 +25,8 @@ struct Loaded {
 Loaded load(const std::vector<std::string>& arguments, const Environment& environment);
 
 /// Whether Kubernetes itself sets this variable in the Pods of a namespace with a Service named
-/// baton or baton-something: BATON_SERVICE_HOST, BATON_PORT (a URL), BATON_PORT_4040_TCP_ADDR…
-bool is_service_variable(std::string_view name, std::string_view value);
+/// baton or baton-something. After the Service's name: SERVICE_HOST, SERVICE_PORT[_NAME], PORT (a
+/// URL), PORT_<n>_<PROTOCOL>[_PART].
+bool is_service_variable(const std::string& name, std::string_view value);
 
 }  // namespace baton::config

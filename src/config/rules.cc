@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/split.hpp>
 #include <numeric>
+#include <regex>
 
 #include "base/text.h"
 
@@ -15,14 +17,18 @@ constexpr std::size_t kMostAddresses = 8;
 constexpr char kAddressForms[] =
     "an address is 127.0.0.1:4040, [::1]:4040, localhost:4040, unix:/path, a comma-separated list "
     "of these, or off";
+constexpr char kLabel[] = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 
-bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-
-bool is_label(std::string_view label) {
-  return !label.empty() && is_lower_alphanumeric(label.front()) &&
-         is_lower_alphanumeric(label.back()) && std::all_of(label.begin(), label.end(), [](char c) {
-           return is_lower_alphanumeric(c) || c == '-';
-         });
+/// `kind` and `rule` are for people: what the text should be, and what that looks like.
+std::string check_name(std::string_view text, std::size_t most, const std::regex& form,
+                       const std::string& kind, const std::string& rule) {
+  if (text.size() > most) {
+    return "has " + std::to_string(text.size()) + " characters; " + kind + " has at most " +
+           std::to_string(most) + "; choose a shorter name";
+  }
+  if (std::regex_match(text.begin(), text.end(), form)) return "";
+  return kind + " has lower-case letters, digits" + rule +
+         " with a letter or digit; write it like my-app";
 }
 
 /// The host's family and reach; false if it is no numeric address.
@@ -35,16 +41,14 @@ bool classify(Address& address) {
     address.wildcard = bits == 0;
     return true;
   }
-  if (inet_pton(AF_INET6, address.host.c_str(), &v6) == 1) {
-    address.loopback = IN6_IS_ADDR_LOOPBACK(&v6);
-    address.wildcard = IN6_IS_ADDR_UNSPECIFIED(&v6);
-    return true;
-  }
-  return false;
+  if (inet_pton(AF_INET6, address.host.c_str(), &v6) != 1) return false;
+  address.loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+  address.wildcard = IN6_IS_ADDR_UNSPECIFIED(&v6);
+  return true;
 }
 
 /// Appends what `text` names (one or two addresses) to `out`. "" or why not.
-std::string parse_address(std::string_view text, std::vector<Address>& out) {
+std::string parse_address(const std::string& text, std::vector<Address>& out) {
   Address address;
   if (text.starts_with("unix:")) {
     address.path = text.substr(5);
@@ -59,24 +63,23 @@ std::string parse_address(std::string_view text, std::vector<Address>& out) {
     return "";
   }
   const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return kAddressForms;
-  std::string_view host = text.substr(0, colon);
+  if (colon == text.npos) return kAddressForms;
+  std::string host = text.substr(0, colon);
   address.port = text.substr(colon + 1);
   if (!parse_integer(address.port, 0, 65535)) return "a port is a number from 0 to 65535";
-  std::vector<std::string> hosts;
+  std::vector<std::string> hosts = {host};
   if (host == "localhost") {
     hosts = {"127.0.0.1", "::1"};
   } else if (host.empty()) {
     hosts = {"0.0.0.0", "::"};
-  } else if (host.starts_with('[') && host.ends_with(']') && host.find(':') != host.npos) {
-    hosts = {std::string(host.substr(1, host.size() - 2))};
   } else if (host.find(':') != host.npos) {
-    return "an IPv6 address needs brackets; write [::1]:4040";
-  } else {
-    hosts = {std::string(host)};
+    if (!host.starts_with('[') || !host.ends_with(']')) {
+      return "an IPv6 address needs brackets; write [::1]:4040";
+    }
+    hosts = {host.substr(1, host.size() - 2)};
   }
-  for (auto& each : hosts) {
-    address.host = std::move(each);
+  for (const std::string& each : hosts) {
+    address.host = each;
     if (!classify(address)) return "a host is a numeric address or localhost; write 127.0.0.1:4040";
     out.push_back(address);
   }
@@ -86,32 +89,14 @@ std::string parse_address(std::string_view text, std::vector<Address>& out) {
 }  // namespace
 
 std::string check_dns_subdomain(std::string_view text) {
-  if (text.size() > 253) {
-    return "has " + std::to_string(text.size()) +
-           " characters; a DNS subdomain (RFC 1123) has at most 253; choose a shorter name";
-  }
-  std::size_t start = 0;
-  while (true) {
-    const auto dot = text.find('.', start);
-    if (!is_label(text.substr(start, dot == text.npos ? dot : dot - start))) {
-      return "a DNS subdomain (RFC 1123) has lower-case letters, digits, '-' and '.', and each "
-             "part "
-             "begins and ends with a letter or digit; write it like my-app";
-    }
-    if (dot == text.npos) return "";
-    start = dot + 1;
-  }
+  static const std::regex form(std::string(kLabel) + "(\\." + kLabel + ")*");
+  return check_name(text, 253, form, "a DNS subdomain (RFC 1123)",
+                    ", '-' and '.', and each part begins and ends");
 }
 
 std::string check_dns_label(std::string_view text) {
-  if (text.size() > 63) {
-    return "has " + std::to_string(text.size()) +
-           " characters; a DNS label (RFC 1123) has at most 63; choose a shorter name";
-  }
-  if (is_label(text)) return "";
-  return "a DNS label (RFC 1123) has lower-case letters, digits and '-', and begins and ends with "
-         "a "
-         "letter or digit; write it like my-app";
+  static const std::regex form(kLabel);
+  return check_name(text, 63, form, "a DNS label (RFC 1123)", " and '-', and begins and ends");
 }
 
 Result<election::Duration> duration_between(std::string_view text, election::Duration min,
@@ -120,16 +105,15 @@ Result<election::Duration> duration_between(std::string_view text, election::Dur
   if (!duration) {
     const bool only_unit_missing = parse_integer(text, 0, 1'000'000'000).has_value();
     return Error{"a duration is a number and one unit (us, ms, s, m, h); write " +
-                 (only_unit_missing ? std::string(text) + "s" : std::string("15s"))};
+                 (only_unit_missing ? std::string(text) + "s" : "15s")};
   }
   const std::string range = "must lie between " + format_duration(min) + " and " +
                             format_duration(max) + (whole_seconds ? ", in whole seconds" : "");
   if (*duration < min) return Error{range + "; write at least " + format_duration(min)};
   if (*duration > max) return Error{range + "; write at most " + format_duration(max)};
-  if (whole_seconds && *duration % std::chrono::seconds(1) != election::Duration(0)) {
-    return Error{range + "; write " +
-                 format_duration(std::chrono::ceil<std::chrono::seconds>(*duration))};
-  }
+  const auto whole = std::chrono::ceil<std::chrono::seconds>(*duration);
+  if (whole_seconds && whole != *duration)
+    return Error{range + "; write " + format_duration(whole)};
   return *duration;
 }
 
@@ -151,18 +135,15 @@ Result<std::vector<Address>> parse_addresses(std::string_view text) {
 
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> parts;
-  while (true) {
-    const auto comma = text.find(',');
-    parts.emplace_back(trim(text.substr(0, comma)));
-    if (comma == text.npos) return parts;
-    text.remove_prefix(comma + 1);
-  }
+  boost::algorithm::split(parts, text, [](char c) { return c == ','; });
+  for (std::string& part : parts) part = trim(part);
+  return parts;
 }
 
-std::string nearest(std::string_view text, const std::vector<std::string_view>& candidates) {
-  std::string_view best;
+std::string nearest(std::string_view text, const std::vector<std::string>& candidates) {
+  std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, text.size() / 3) + 1;
-  for (const std::string_view candidate : candidates) {
+  for (const std::string& candidate : candidates) {
     std::vector<std::size_t> row(candidate.size() + 1);
     std::iota(row.begin(), row.end(), std::size_t{0});
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -179,7 +160,7 @@ std::string nearest(std::string_view text, const std::vector<std::string_view>& 
       best = candidate;
     }
   }
-  return std::string(best);
+  return best;
 }
 
 }  // namespace baton::config

@@ -2,6 +2,7 @@
 // mend, in a clause that follows the quoted value in an error line.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,13 +12,13 @@
 
 namespace baton::config {
 
-/// Empty if `text` is a DNS subdomain (RFC 1123, at most 253 characters) or, with `max` 63 and no
-/// dots allowed, a DNS label; else why not.
+/// "" if `text` is a DNS subdomain or label (RFC 1123: at most 253 and 63 characters), else why
+/// not.
 std::string check_dns_subdomain(std::string_view text);
 std::string check_dns_label(std::string_view text);
 
 Result<election::Duration> duration_between(std::string_view text, election::Duration min,
-                                            election::Duration max, bool whole_seconds);
+                                            election::Duration max, bool whole_seconds = false);
 
 /// Where a listener is, taken apart. Either a Unix socket's path or a numeric host with a port.
 struct Address {
@@ -37,6 +38,17 @@ Result<std::vector<Address>> parse_addresses(std::string_view text);
 std::vector<std::string> split_list(std::string_view text);
 
 /// The candidate closest to `text` by edit distance, "" if none is close.
-std::string nearest(std::string_view text, const std::vector<std::string_view>& candidates);
+std::string nearest(std::string_view text, const std::vector<std::string>& candidates);
+
+/// "; did you mean NAME?" with the nearest `name` of a row of `table`, `otherwise` if none is
+/// close.
+template <typename Table, typename Name>
+std::string suggestion(std::string_view text, const Table& table, Name name,
+                       const std::string& otherwise) {
+  std::vector<std::string> names;
+  for (const auto& row : table) names.push_back(std::invoke(name, row));
+  const std::string close = nearest(text, names);
+  return close.empty() ? otherwise : "; did you mean " + close + "?";
+}
 
 }  // namespace baton::config

@@ -1,6 +1,8 @@
 #include "config/table.h"
 
 #include <algorithm>
+#include <boost/algorithm/string/case_conv.hpp>
+#include <cctype>
 
 #include "base/text.h"
 #include "config/rules.h"
@@ -9,57 +11,102 @@ namespace baton::config {
 namespace {
 
 using election::Duration;
+using election::Timings;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t kMostHolders = 16;
 
+constexpr char kSubdomainRule[] = "a DNS subdomain (RFC 1123), at most 253 characters";
+constexpr char kLabelRule[] = "a DNS label (RFC 1123), at most 63 characters";
 constexpr char kTimingRule[] = "a duration, see Timings";
 constexpr char kPrintableRule[] = "at most 253 printable ASCII characters without spaces";
 
-/// Stores a duration of the timings; the rules between them are checked when all are known.
-template <Duration election::Timings::*field>
-std::string store_timing(std::string_view value, Draft& draft) {
-  const bool whole_seconds = field == &election::Timings::lease_duration;
-  const Duration min = whole_seconds ? Duration(seconds(1)) : Duration(milliseconds(1));
-  auto duration = duration_between(value, min, hours(1), whole_seconds);
-  if (!duration) return duration.error();
-  draft.settings.timings.*field = *duration;
-  return "";
+/// Stores a text that passes `check`, which returns "" or why not.
+Store text(std::string Settings::*field, std::string (*check)(std::string_view) = nullptr) {
+  return [=](std::string_view value, Draft& draft) {
+    std::string why = check == nullptr ? "" : check(value);
+    if (why.empty()) draft.settings.*field = value;
+    return why;
+  };
 }
 
-template <Duration Settings::*field, int min_s, int max_s, bool whole_seconds>
-std::string store_duration(std::string_view value, Draft& draft) {
-  auto duration = duration_between(value, seconds(min_s), seconds(max_s), whole_seconds);
-  if (!duration) return duration.error();
-  draft.settings.*field = *duration;
-  return "";
+std::string check_election(std::string_view value) {
+  if (value.empty()) return "must not be empty; write the Lease's name, like my-app";
+  return check_dns_subdomain(value);
 }
 
-template <std::string Settings::*field>
-std::string store_text(std::string_view value, Draft& draft) {
-  draft.settings.*field = value;
-  return "";
+std::string subdomain_or_empty(std::string_view value) {
+  return value.empty() ? "" : check_dns_subdomain(value);
 }
 
-template <std::string Settings::*field>
-std::string store_printable(std::string_view value, Draft& draft) {
-  const bool fits = value.size() <= 253 && std::all_of(value.begin(), value.end(), [](char c) {
-                      return c > ' ' && c < '\x7f';
-                    });
-  if (!fits) return std::string("must be ") + kPrintableRule + "; write it like pod-1";
-  draft.settings.*field = value;
-  return "";
+std::string label_or_empty(std::string_view value) {
+  return value.empty() ? "" : check_dns_label(value);
 }
 
-template <std::string Settings::*field, std::string (*check)(std::string_view)>
-std::string store_name(std::string_view value, Draft& draft) {
-  if (!value.empty()) {
-    if (std::string why = check(value); !why.empty()) return why;
+std::string check_printable(std::string_view value) {
+  const auto is_allowed = [](char c) { return c > ' ' && c < '\x7f'; };
+  if (value.size() <= 253 && std::ranges::all_of(value, is_allowed)) return "";
+  return std::string("must be ") + kPrintableRule + "; write it like pod-1";
+}
+
+std::string check_pod_uid(std::string_view value) {
+  const auto is_allowed = [](unsigned char c) { return c == '-' || std::isalnum(c) != 0; };
+  if (value.size() <= 64 && std::ranges::all_of(value, is_allowed)) return "";
+  return "must be letters, digits and '-', at most 64; write metadata.uid of the Pod";
+}
+
+std::string check_log_level(std::string_view value) {
+  for (const char* level : {"debug", "info", "warning", "error"}) {
+    if (value == level) return "";
   }
-  draft.settings.*field = value;
-  return "";
+  return "must be debug, info, warning or error; write one of them";
+}
+
+Duration& at(Settings& settings, Duration Settings::*field) { return settings.*field; }
+Duration& at(Settings& settings, Duration Timings::*field) { return settings.timings.*field; }
+
+/// Of the timings too; the rules between them are checked when all are known.
+template <typename Field>
+Store duration(Field field, Duration min, Duration max, bool whole_seconds = false) {
+  return [=](std::string_view value, Draft& draft) -> std::string {
+    const auto duration = duration_between(value, min, max, whole_seconds);
+    if (!duration) return duration.error();
+    at(draft.settings, field) = *duration;
+    return "";
+  };
+}
+
+template <typename Number>
+Store number(Number Settings::*field, std::int64_t min, std::int64_t max, const std::string& mend) {
+  return [=](std::string_view value, Draft& draft) -> std::string {
+    const auto number = parse_integer(value, min, max);
+    if (!number) {
+      return "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max) +
+             "; write " + mend;
+    }
+    draft.settings.*field = static_cast<Number>(*number);
+    return "";
+  };
+}
+
+Store addresses(std::vector<std::string> Settings::*field, bool loopback_only) {
+  return [=](std::string_view value, Draft& draft) -> std::string {
+    const auto addresses = parse_addresses(value);
+    if (!addresses) return addresses.error();
+    std::vector<std::string> texts;
+    for (const Address& address : *addresses) {
+      if (loopback_only && !address.loopback) {
+        return "the local API can resign and is served on loopback or a Unix socket only; write "
+               "127.0.0.1:" +
+               address.port + " or unix:/path";
+      }
+      texts.push_back(address.text());
+    }
+    draft.settings.*field = std::move(texts);
+    return "";
+  };
 }
 
 std::string store_bool(std::string_view value, bool& out) {
@@ -68,23 +115,18 @@ std::string store_bool(std::string_view value, bool& out) {
   return "";
 }
 
-std::string store_election(std::string_view value, Draft& draft) {
-  if (value.empty()) return "must not be empty; write the Lease's name, like my-app";
-  return store_name<&Settings::election, check_dns_subdomain>(value, draft);
-}
-
 std::string store_profile(std::string_view value, Draft& draft) {
-  for (const Profile& profile : profiles()) {
-    if (profile.name != value) continue;
-    draft.settings.profile = value;
-    draft.settings.timings = profile.timings;
-    return "";
+  const auto profile = std::ranges::find(profiles(), value, &Profile::name);
+  if (profile == profiles().end()) {
+    return "must be aggressive, balanced or conservative; write one of them";
   }
-  return "must be aggressive, balanced or conservative; write one of them";
+  draft.settings.profile = value;
+  draft.settings.timings = profile->timings;
+  return "";
 }
 
 std::string store_ttl(std::string_view value, Draft& draft) {
-  auto ttl = duration_between(value, milliseconds(1), hours(1), false);
+  const auto ttl = duration_between(value, milliseconds(1), hours(1));
   if (!ttl) return ttl.error();
   draft.settings.timings = timings_of_ttl(*ttl);
   return "";
@@ -99,33 +141,6 @@ std::string store_sidecar(std::string_view value, Draft& draft) {
   return "";
 }
 
-std::vector<std::string> texts(const std::vector<Address>& addresses) {
-  std::vector<std::string> out;
-  out.reserve(addresses.size());
-  for (const Address& address : addresses) out.push_back(address.text());
-  return out;
-}
-
-std::string store_local_address(std::string_view value, Draft& draft) {
-  const auto addresses = parse_addresses(value);
-  if (!addresses) return addresses.error();
-  for (const Address& address : *addresses) {
-    if (address.loopback) continue;
-    return "the local API can resign and is served on loopback or a Unix socket only; write "
-           "127.0.0.1:" +
-           address.port + " or unix:/path";
-  }
-  draft.settings.local_addresses = texts(*addresses);
-  return "";
-}
-
-std::string store_probe_address(std::string_view value, Draft& draft) {
-  const auto addresses = parse_addresses(value);
-  if (!addresses) return addresses.error();
-  draft.settings.probe_addresses = texts(*addresses);
-  return "";
-}
-
 std::string store_http(std::string_view value, Draft& draft) {
   if (value.empty()) return "";
   const auto addresses = parse_addresses(value);
@@ -134,34 +149,6 @@ std::string store_http(std::string_view value, Draft& draft) {
     (address.loopback ? draft.http_addresses : draft.settings.legacy_addresses)
         .push_back(address.text());
   }
-  return "";
-}
-
-std::string store_pod_uid(std::string_view value, Draft& draft) {
-  const bool fits = value.size() <= 64 && std::all_of(value.begin(), value.end(), [](char c) {
-                      return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                             (c >= 'A' && c <= 'Z');
-                    });
-  if (!fits) return "must be letters, digits and '-', at most 64; write metadata.uid of the Pod";
-  draft.settings.pod_uid = value;
-  return "";
-}
-
-std::string store_replicas(std::string_view value, Draft& draft) {
-  const auto number = parse_integer(value, 1, 1000);
-  if (!number) return "must be a whole number from 1 to 1000; write the Deployment's replicas";
-  draft.settings.replicas = static_cast<int>(*number);
-  return "";
-}
-
-std::string store_token_floor(std::string_view value, Draft& draft) {
-  const auto number = parse_integer(value, 0, election::kMaxToken);
-  if (!number) {
-    return "must be a whole number from 0 to 999999999999999999; write one more than the highest "
-           "token that "
-           "a resource has seen";
-  }
-  draft.settings.token_floor = *number;
   return "";
 }
 
@@ -181,131 +168,116 @@ std::string store_holders(std::string_view value, Draft& draft) {
   return "";
 }
 
-std::string store_events(std::string_view value, Draft& draft) {
-  return store_bool(value, draft.settings.events);
-}
-
-std::string store_in_cluster(std::string_view value, Draft&) {
-  bool ignored = false;
-  return store_bool(value, ignored);
-}
-
-std::string store_log_level(std::string_view value, Draft& draft) {
-  if (value != "debug" && value != "info" && value != "warning" && value != "error") {
-    return "must be debug, info, warning or error; write one of them";
-  }
-  draft.settings.log_level = value;
-  return "";
-}
-
 }  // namespace
 
 const std::vector<Setting>& settings_table() {
-  using election::Timings;
+  const Duration tick = milliseconds(1);
   static const std::vector<Setting> table = {
-      {"election", "NAME", "", "Name of the Lease to elect through. Required.",
-       "a DNS subdomain (RFC 1123), at most 253 characters", false, store_election},
+      {"election", "NAME", "", "Name of the Lease to elect through. Required.", kSubdomainRule,
+       text(&Settings::election, check_election)},
       {"namespace", "NAME", "",
-       "Namespace of the Lease. Default: the Pod's own, or the kubeconfig context's.",
-       "a DNS label (RFC 1123), at most 63 characters", false,
-       store_name<&Settings::namespace_name, check_dns_label>},
+       "Namespace of the Lease. Default: the Pod's own, or the kubeconfig context's.", kLabelRule,
+       text(&Settings::namespace_name, label_or_empty)},
       {"kubeconfig", "FILE", "",
        "How to reach the API server. Default: $KUBECONFIG, else the Pod's service account, else "
        "~/.kube/config.",
-       "a readable kubeconfig", false, store_text<&Settings::kubeconfig>},
+       "a readable kubeconfig", text(&Settings::kubeconfig)},
       {"context", "NAME", "", "Context of the kubeconfig. Default: its current-context.",
-       "a context in it", false, store_text<&Settings::context>},
+       "a context in it", text(&Settings::context)},
       {"config", "FILE", "", "YAML file with any of these keys, except this one.",
-       "a readable YAML file of at most 1 MiB", false,
-       [](std::string_view, Draft&) { return std::string(); }},
+       "a readable YAML file of at most 1 MiB", [](std::string_view, Draft&) { return ""; }},
       {"profile", "NAME", "balanced", "Set of timings to start from, see Timings.",
-       "aggressive, balanced or conservative", false, store_profile},
+       "aggressive, balanced or conservative", store_profile},
       {"ttl", "DURATION", "", "Timings derived from one lease duration, see Timings.",
-       "1ms to 1h, rounded up to whole seconds; not together with profile", true, store_ttl},
+       "1ms to 1h, rounded up to whole seconds; not together with profile", store_ttl, true},
       {"lease-duration", "DURATION", "",
        "How long other candidates wait for a silent leader. Default: the profile's.", kTimingRule,
-       false, store_timing<&Timings::lease_duration>},
+       duration(&Timings::lease_duration, seconds(1), hours(1), true)},
       {"renew-deadline", "DURATION", "",
        "How long after sending a renewal the leader may still lead. Default: the profile's.",
-       kTimingRule, false, store_timing<&Timings::renew_deadline>},
+       kTimingRule, duration(&Timings::renew_deadline, tick, hours(1))},
       {"renew-period", "DURATION", "", "Time between two renewals. Default: the profile's.",
-       kTimingRule, false, store_timing<&Timings::renew_period>},
+       kTimingRule, duration(&Timings::renew_period, tick, hours(1))},
       {"request-timeout", "DURATION", "",
-       "Hard limit of each request to the API server. Default: the profile's.", kTimingRule, false,
-       store_timing<&Timings::request_timeout>},
+       "Hard limit of each request to the API server. Default: the profile's.", kTimingRule,
+       duration(&Timings::request_timeout, tick, hours(1))},
       {"retry-min", "DURATION", "",
-       "Shortest pause after a failed request. Default: the profile's.", kTimingRule, false,
-       store_timing<&Timings::retry_min>},
+       "Shortest pause after a failed request. Default: the profile's.", kTimingRule,
+       duration(&Timings::retry_min, tick, hours(1))},
       {"retry-max", "DURATION", "", "Longest pause after a failed request. Default: the profile's.",
-       kTimingRule, false, store_timing<&Timings::retry_max>},
+       kTimingRule, duration(&Timings::retry_max, tick, hours(1))},
       {"sidecar", "KIND", "ordinary",
        "native if the container is an init container with restartPolicy Always: its SIGTERM, seen "
        "with the Pod's deletion, then proves that the work has ended.",
-       "ordinary or native", false, store_sidecar},
+       "ordinary or native", store_sidecar},
       {"local-address", "LIST", "127.0.0.1:4040,[::1]:4040",
        "Where the local API listens; off: nowhere.",
-       "loopback addresses or unix:/path, comma-separated, or off", false, store_local_address},
+       "loopback addresses or unix:/path, comma-separated, or off",
+       addresses(&Settings::local_addresses, true)},
       {"probe-address", "LIST", "0.0.0.0:4041,[::]:4041",
        "Where probes and metrics are answered; off: nowhere.",
-       "addresses or unix:/path, comma-separated, or off", false, store_probe_address},
+       "addresses or unix:/path, comma-separated, or off",
+       addresses(&Settings::probe_addresses, false)},
       {"pod-name", "NAME", "", "Name of the own Pod. Default: from the service account token.",
-       "a DNS subdomain (RFC 1123), at most 253 characters", false,
-       store_name<&Settings::pod_name, check_dns_subdomain>},
+       kSubdomainRule, text(&Settings::pod_name, subdomain_or_empty)},
       {"pod-uid", "UID", "", "UID of the own Pod. Default: from the service account token.",
-       "letters, digits and '-', at most 64", false, store_pod_uid},
+       "letters, digits and '-', at most 64", text(&Settings::pod_uid, check_pod_uid)},
       {"id", "NAME", "", "Replaces the Pod's name in the identity and in the answer of GET /.",
-       kPrintableRule, true, store_printable<&Settings::id>},
+       kPrintableRule, text(&Settings::id, check_printable), true},
       {"replicas", "N", "3", "How many candidates to expect; spreads their attempts.", "1 to 1000",
-       false, store_replicas},
+       number(&Settings::replicas, 1, 1000, "the Deployment's replicas")},
       {"lock-delay", "DURATION", "0s",
        "Extra wait before taking over from a leader that did not release, for effects that no "
-       "token "
-       "can fence.",
-       "0s to 1h, in whole seconds", false, store_duration<&Settings::lock_delay, 0, 3600, true>},
+       "token can fence.",
+       "0s to 1h, in whole seconds", duration(&Settings::lock_delay, seconds(0), hours(1), true)},
       {"token-floor", "TOKEN", "0", "Fencing tokens are at least this.", "0 to 999999999999999999",
-       false, store_token_floor},
+       number(&Settings::token_floor, 0, election::kMaxToken,
+              "one more than the highest token that a resource has seen")},
       {"warm-up-limit", "DURATION", "0s",
        "How long a new leader may stay in the state warming until its application says "
        "ready-to-lead; 0s: no such state.",
-       "0s to 1h", false, store_duration<&Settings::warm_up_limit, 0, 3600, false>},
+       "0s to 1h", duration(&Settings::warm_up_limit, seconds(0), hours(1))},
       {"grace-period", "DURATION", "30s",
        "The Pod's terminationGracePeriodSeconds: an announced resignation expires after it.",
-       "1s to 24h", false, store_duration<&Settings::grace_period, 1, 86400, false>},
+       "1s to 24h", duration(&Settings::grace_period, seconds(1), hours(24))},
       {"holders", "LIST", "",
        "Names of the containers whose work must have ended before a release. Default: any one "
        "speaks for all.",
-       "at most 16 DNS labels, comma-separated", false, store_holders},
+       "at most 16 DNS labels, comma-separated", store_holders},
       {"advertise-address", "TEXT", "",
-       "Address of the application, shown to others as the leader's.", kPrintableRule, false,
-       store_printable<&Settings::address>},
-      {"events", "", "true", "Record Kubernetes Events on the Lease.", "true or false", false,
-       store_events},
+       "Address of the application, shown to others as the leader's.", kPrintableRule,
+       text(&Settings::address, check_printable)},
+      {"events", "", "true", "Record Kubernetes Events on the Lease.", "true or false",
+       [](auto value, Draft& draft) { return store_bool(value, draft.settings.events); }},
       {"log-level", "LEVEL", "info", "Least severity that is logged.",
-       "debug, info, warning or error", false, store_log_level},
+       "debug, info, warning or error", text(&Settings::log_level, check_log_level)},
       {"election-namespace", "NAME", "", "The same as namespace.",
-       "a DNS label (RFC 1123), at most 63 characters; not together with namespace", true,
-       store_name<&Settings::namespace_name, check_dns_label>},
+       std::string(kLabelRule) + "; not together with namespace",
+       text(&Settings::namespace_name, label_or_empty), true},
       {"http", "ADDRESS", "",
        "A loopback address becomes local-address; any other one serves only GET and HEAD of /, and "
        "the local API moves to port 4042 if both want the same.",
-       "as local-address, on any host", true, store_http},
+       "as local-address, on any host", store_http, true},
       {"use-cluster-credentials", "", "false",
        "Accepted; in a Pod its service account is used anyway.",
-       "true or false; not together with kubeconfig", true, store_in_cluster},
+       "true or false; not together with kubeconfig",
+       [](auto value, Draft&) {
+         bool ignored = false;
+         return store_bool(value, ignored);
+       },
+       true},
   };
   return table;
 }
 
 const Setting* find_setting(std::string_view key) {
-  const auto& table = settings_table();
-  const auto found = std::find_if(table.begin(), table.end(),
-                                  [&](const Setting& setting) { return setting.key == key; });
-  return found == table.end() ? nullptr : &*found;
+  const auto found = std::ranges::find(settings_table(), key, &Setting::key);
+  return found == settings_table().end() ? nullptr : &*found;
 }
 
 std::string variable_of(std::string_view key) {
-  std::string name = "BATON_";
-  for (const char c : key) name += c == '-' ? '_' : static_cast<char>(c >= 'a' ? c - 32 : c);
+  std::string name = "BATON_" + boost::algorithm::to_upper_copy(std::string(key));
+  std::ranges::replace(name, '-', '_');
   return name;
 }
 

@@ -2,6 +2,7 @@
 // the reference page are all made from it; nothing else knows a setting's name.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,15 +17,17 @@ struct Draft {
   std::vector<std::string> http_addresses;  // of --http: loopback ones, for the local API
 };
 
+/// Stores a value. "" or why not: the rule and the mend.
+using Store = std::function<std::string(std::string_view value, Draft& draft)>;
+
 struct Setting {
-  std::string_view key;       // the flag is --key, the variable BATON_KEY with '_' for '-'
-  std::string_view value;     // what stands for the value in help; "" : true or false
-  std::string_view standard;  // the default, "" if the help says where it comes from
-  std::string_view help;      // what it does
-  std::string_view rule;      // what a value must be
-  bool legacy;                // a flag of the retired leader-elector
-  /// Stores the value. "" or why not: the rule and the mend.
-  std::string (*store)(std::string_view value, Draft& draft);
+  std::string key;       // the flag is --key, the variable BATON_KEY with '_' for '-'
+  std::string value;     // what stands for the value in help; "": true or false
+  std::string standard;  // the default, "" if the help says where it comes from
+  std::string help;      // what it does
+  std::string rule;      // what a value must be
+  Store store;
+  bool legacy = false;  // a flag of the retired leader-elector
 };
 
 /// In the order in which they are stored: what gives defaults to others comes first.
@@ -36,7 +39,7 @@ const Setting* find_setting(std::string_view key);
 std::string variable_of(std::string_view key);
 
 struct Profile {
-  std::string_view name;
+  std::string name;
   election::Timings timings;
 };
 const std::vector<Profile>& profiles();

@@ -92,8 +92,8 @@ TEST(Commands, VersionIsOneLine) {
 }
 
 TEST(Commands, TheReferencePageIsFresh) {
-  const auto page = std::filesystem::path(__FILE__).parent_path() / "../../../docs/reference.md";
-  EXPECT_TRUE(run_cli({"reference"}).out == text_of(page))
+  // Tests run in the source folder; __FILE__ is no way there where ccache has made it relative.
+  EXPECT_TRUE(run_cli({"reference"}).out == text_of("docs/reference.md"))
       << "docs/reference.md is stale; run: baton reference > docs/reference.md";
 }
 

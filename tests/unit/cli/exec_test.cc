@@ -131,6 +131,17 @@ TEST(Children, WhatIsLeftOfTheGroupDiesWithTheChild) {
 
 class Exec : public testing::Test {
  protected:
+  /// `baton exec` has its process to itself and blocks its signals before it makes threads; here
+  /// the test's own threads would take them.
+  static void SetUpTestSuite() { mask_signals(SIG_BLOCK); }
+  static void TearDownTestSuite() { mask_signals(SIG_UNBLOCK); }
+  static void mask_signals(int how) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGCHLD);
+    pthread_sigmask(how, &signals, nullptr);
+  }
   /// Runs `baton exec -- sh -c script` on a thread of its own.
   void start(const std::string& script, std::vector<std::string> options = {}) {
     std::vector<std::string> arguments = {"exec", "--local-address", sidecar_.address()};
@@ -153,7 +164,7 @@ class Exec : public testing::Test {
   }
   /// Its code is the killed command's if the signal comes before the command has been reaped.
   void expect_end_by_sigterm() {
-    raise(SIGTERM);
+    kill(getpid(), SIGTERM);
     const int code = end().code;
     EXPECT_TRUE(code == 128 + SIGTERM || code == 128 + SIGKILL) << code;
   }
@@ -223,7 +234,7 @@ TEST_F(Exec, ForwardsSignalsAndExitsWithTheCommandsCode) {
   sidecar_.publish(leading("t", minutes(1)));
   start("trap 'exit 9' TERM; echo x >&" + life_.write_end() + "; while :; do sleep 0.05; done");
   EXPECT_EQ(life_.next(), 'x');
-  raise(SIGTERM);
+  kill(getpid(), SIGTERM);
   EXPECT_EQ(end().code, 9);
   EXPECT_TRUE(sidecar_.wait_for("POST /resign?drained=true"));
 }
