@@ -25,6 +25,7 @@ void Counts::add(const Counts& other) {
   simulation::add(faults, other.faults);
   simulation::add(notices, other.notices);
   simulation::add(writes, other.writes);
+  simulation::add(crossings, other.crossings);
   simulation::add(limits, other.limits);
   seeds += other.seeds;
   events += other.events;
@@ -39,6 +40,7 @@ std::string report(const Counts& counts) {
   print(out, "faults", counts.faults);
   print(out, "notices", counts.notices);
   print(out, "requests", counts.writes);
+  print(out, "states crossed", counts.crossings);
   print(out, "runs partly excluded, not covered by design", counts.limits);
   out << counts.seeds << " seeds, " << counts.events << " events, " << counts.terms
       << " tokens (mean " << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds)

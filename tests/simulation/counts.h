@@ -7,10 +7,11 @@
 namespace baton::simulation {
 
 struct Counts {
-  std::map<std::string, long> faults;   // a fault that never hit fails the run
-  std::map<std::string, long> notices;  // by kind
-  std::map<std::string, long> writes;   // sent, by kind
-  std::map<std::string, long> limits;   // runs in which something not covered happened
+  std::map<std::string, long> faults;     // a fault that never hit fails the run
+  std::map<std::string, long> notices;    // by kind
+  std::map<std::string, long> writes;     // sent, by kind
+  std::map<std::string, long> crossings;  // from state to state
+  std::map<std::string, long> limits;     // runs in which something not covered happened
   long seeds = 0;
   long events = 0;
   long terms = 0;

@@ -52,9 +52,11 @@ void Sidecar::deliver(const Event& event) {
   if (world_.random().chance(0.05)) {
     options_.asks();  // answered from the status before this step
   }
-  if (world_.tracing() && published_.state != election_.status().state) {
-    world_.say(name(), ' ', to_string(published_.state), " -> ",
-               to_string(election_.status().state), ' ', election_.status().reason);
+  if (published_.state != election_.status().state) {
+    const std::string crossing =
+        std::string(to_string(published_.state)) + " -> " + to_string(election_.status().state);
+    ++counts_.crossings[crossing];
+    world_.say(name(), ' ', crossing, ' ', election_.status().reason);
   }
   published_ = election_.status();
   invariants_.stepped(id_);
