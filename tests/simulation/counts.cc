@@ -1,12 +1,14 @@
 #include "simulation/counts.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 namespace baton::simulation {
 namespace {
 
-void add(std::map<std::string, long>& sum, const std::map<std::string, long>& other) {
+template <typename Key>
+void add(std::map<Key, long>& sum, const std::map<Key, long>& other) {
   for (const auto& [name, count] : other) {
     sum[name] += count;
   }
@@ -22,6 +24,7 @@ void print(std::ostringstream& out, const char* title, const std::map<std::strin
 }  // namespace
 
 void Counts::add(const Counts& other) {
+  simulation::add(rules, other.rules);
   simulation::add(faults, other.faults);
   simulation::add(notices, other.notices);
   simulation::add(writes, other.writes);
@@ -35,8 +38,22 @@ void Counts::add(const Counts& other) {
   corruptions += other.corruptions;
 }
 
+void Counts::count_rules(const std::string& reason) {
+  for (std::size_t at = reason.find('R'); at != reason.npos; at = reason.find('R', at + 1)) {
+    const int rule = std::atoi(reason.c_str() + at + 1);
+    if (rule > 0 && (at == 0 || reason[at - 1] == ' ' || reason[at - 1] == '(')) {
+      ++rules[rule];
+    }
+  }
+}
+
 std::string report(const Counts& counts) {
   std::ostringstream out;
+  out << "rules:";
+  for (const auto& [rule, count] : counts.rules) {
+    out << " R" << rule << ' ' << count << ';';
+  }
+  out << '\n';
   print(out, "faults", counts.faults);
   print(out, "notices", counts.notices);
   print(out, "requests", counts.writes);
