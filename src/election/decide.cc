@@ -134,7 +134,7 @@ std::string Election::Impl::why_not_contend() const {
   if (is_terminating_) return "terminating";
   if (!unhealthy_.empty()) return "the application is unhealthy: " + unhealthy_;
   if (announced_until_ != kLongAgo) return "the end of the Pod was announced";
-  if (hold_off_until_ != kLongAgo) return "held off after a resign, until another term is seen";
+  if (hold_off_until_ != kLongAgo) return "held off after a resign, until another term is seen (R18)";
   return "";
 }
 
@@ -203,7 +203,7 @@ void Election::Impl::send_write(const Attempt& attempt, LeaseWrite write) {
 
 void Election::Impl::send_creation() {
   const Attempt attempt = new_attempt(WriteKind::create, "", 0);
-  notice(NoticeKind::attempt, "creating the missing Lease");
+  notice(NoticeKind::attempt, "creating the missing Lease (R5)");
   send_write(attempt, creation(options_, std::max(memory_.seen, memory_.sent), attempt.id));
 }
 
@@ -221,7 +221,7 @@ void Election::Impl::send_acquisition() {
   if (self_.own_terms.size() > kTermsRemembered) self_.own_terms.pop_front();
   const Attempt attempt = new_attempt(WriteKind::acquire, term_id, token);
   out_.actions.emplace_back(Notice{.kind = NoticeKind::attempt,
-                                   .reason = "acquiring",
+                                   .reason = turn(memory_, self_, outstanding()).grounds,
                                    .term_id = term_id,
                                    .token = token,
                                    .revision = attempt.base_version});

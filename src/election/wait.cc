@@ -71,27 +71,36 @@ Duration waiting_time(const Lease& lease, Duration own) {
 
 Turn turn(const Memory& memory, const Candidate& self, Instant handed_out) {
   const Observation& newest = *memory.newest;
-  if (!newest.lease) return {newest.since, "", false};  // R5: created at once
+  if (!newest.lease) return {.from = newest.since, .grounds = "the Lease is missing (R5)"};
   const Lease& lease = *newest.lease;
   const Duration lock_delay = std::max(self.lock_delay, carried_lock_delay(lease));
 
   const bool shortcuts =
       newest.since >= memory.barred_until && token_of(lease) >= memory.seen;  // R14
-  if (shortcuts && is_released(lease)) return {newest.since, "", false};
+  if (shortcuts && is_released(lease)) {
+    return {.from = newest.since, .grounds = "released by its holder (R4)"};
+  }
   if (shortcuts && lock_delay == Duration::zero()) {
     if (shows_own_term(self, lease)) {  // R10
       const bool waits = handed_out > newest.since;
-      return {std::max(newest.since, handed_out),
-              waits ? "validity handed out for the term before is still running" : "", false};
+      return {.from = std::max(newest.since, handed_out),
+              .reason = waits ? "validity handed out for the term before is still running" : "",
+              .grounds = "shows an own term that is over (R10)"};
     }
-    if (shows_own_pod(self, lease)) return {newest.since, "", false};  // R19
+    if (shows_own_pod(self, lease)) {
+      return {.from = newest.since, .grounds = "held by an earlier process of this Pod (R19)"};
+    }
   }
 
   const Duration wait = waiting_time(lease, self.lease_duration);
   Instant from = std::max(newest.since + wait, memory.debt) + lock_delay;
   from = std::max(from, memory.barred_until);
   if (lease.holder == self.identity) from = std::max(from, handed_out);
-  return {from, waiting_reason(memory, lease, from, wait), from > newest.since + kLongestTerm};
+  return {.from = from,
+          .reason = waiting_reason(memory, lease, from, wait),
+          .grounds = lock_delay > Duration::zero() ? "waited out, its lock-delay too (R4, R18)"
+                                                   : "waited out (R4)",
+          .is_too_long = from > newest.since + kLongestTerm};
 }
 
 Duration spread(const std::string& identity, Token token, int replicas, Duration delta) {

@@ -26,7 +26,8 @@ bool shows_own_pod(const Candidate& self, const Lease& lease);
 /// When the Lease may be taken, if the record stays as it is.
 struct Turn {
   Instant from = kNever;
-  std::string reason;        // why not at once; "" if it may be taken at once
+  std::string reason = {};   // why not at once; "" if it may be taken at once
+  const char* grounds = "";  // why it may be taken then, with the rule
   bool is_too_long = false;  // R4: the wait is obeyed, but above an hour
 };
 

@@ -52,9 +52,12 @@ void Sidecar::deliver(const Event& event) {
   if (world_.random().chance(0.05)) {
     options_.asks();  // answered from the status before this step
   }
-  if (world_.tracing() && published_.state != election_.status().state) {
-    world_.say(name(), ' ', to_string(published_.state), " -> ",
-               to_string(election_.status().state), ' ', election_.status().reason);
+  if (published_.state != election_.status().state) {
+    const std::string crossing =
+        std::string(to_string(published_.state)) + " -> " + to_string(election_.status().state);
+    ++counts_.crossings[crossing];
+    counts_.count_rules(election_.status().reason);
+    world_.say(name(), ' ', crossing, ' ', election_.status().reason);
   }
   published_ = election_.status();
   invariants_.stepped(id_);
@@ -66,6 +69,7 @@ void Sidecar::deliver(const Event& event) {
 }
 
 void Sidecar::saw(const Event& event) {
+  count_rules(event);
   if (const auto* watched = std::get_if<election::Watched>(&event)) {
     if (watched->id == watch_.id && watched->kind == election::WatchEventKind::changed) {
       invariants_.saw(id_, *watched->lease);
@@ -80,6 +84,19 @@ void Sidecar::saw(const Event& event) {
     invariants_.saw(id_, written->lease);
   } else if (const auto* ended = std::get_if<election::WorkEnded>(&event)) {
     invariants_.told_of_end(id_, ended->term_id.empty() ? published_.term_id : ended->term_id);
+  }
+}
+
+// The rules that decide without a word: what arrives is refused, ignored or read back.
+void Sidecar::count_rules(const Event& event) {
+  if (const auto* failed = std::get_if<election::WriteFailed>(&event)) {
+    const bool is_conflict = failed->failure.kind == FailureKind::conflict;
+    ++counts_.rules[is_conflict ? 1 : 10];
+  } else if (const auto* watched = std::get_if<election::Watched>(&event)) {
+    if (watched->revision < highest_revision_) {
+      ++counts_.rules[6];
+    }
+    highest_revision_ = std::max(highest_revision_, watched->revision);
   }
 }
 
@@ -134,6 +151,12 @@ void Sidecar::act(const election::Action& action) {
 
 void Sidecar::note(const election::Notice& notice) {
   ++counts_.notices[to_string(notice.kind)];
+  counts_.count_rules(notice.reason);
+  if (notice.kind == election::NoticeKind::extended) {
+    ++counts_.rules[15];
+  } else if (notice.kind == election::NoticeKind::released) {
+    ++counts_.rules[12];
+  }
   world_.say(name(), "   ", to_string(notice.kind), ' ', notice.reason, " term=", notice.term_id,
              " token=", notice.token, " revision=", notice.revision);
 }
@@ -231,6 +254,11 @@ void Sidecar::list(election::RequestId id) {
 void Sidecar::write(const election::SendWrite& send) {
   invariants_.sent_write(id_, send.write, server_.since(send.write.base));
   ++counts_.writes[to_string(send.write.kind)];
+  if (send.write.kind == election::WriteKind::acquire) {
+    ++counts_.rules[7];  // a token, and
+    ++counts_.rules[8];  // a term id of its own
+    counts_.rules[17] += options_.election.replicas > 3 ? 1 : 0;
+  }
   begin_request(send.id, election::WriteFailed{send.id, {FailureKind::unknown, {}, "timed out"}});
   if (lost(machine_.link.out_cut_until)) {
     return;

@@ -84,6 +84,7 @@ class Sidecar {
   void later(Duration delay, election::Event event);
   void act(const election::Action& action);
   void saw(const election::Event& event);
+  void count_rules(const election::Event& event);
   void wake(Instant at);
   void note(const election::Notice& notice);
 
@@ -117,6 +118,7 @@ class Sidecar {
   std::uint64_t wakes_ = 0;
   election::RequestId outstanding_ = 0;
   bool has_outstanding_ = false;
+  election::Revision highest_revision_ = 0;
   Watch watch_;
 };
 

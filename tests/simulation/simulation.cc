@@ -1,6 +1,7 @@
 #include "simulation/simulation.h"
 
 #include <algorithm>
+#include <numeric>
 #include <sstream>
 
 #include "simulation/faults.h"
@@ -21,12 +22,12 @@ std::vector<std::string> fault_names() {
 namespace {
 
 // One to eight kinds of faults: alone each is seen clearly, together they meet.
-std::vector<int> draw_kinds(Random& random, const std::vector<std::string>& only) {
-  std::vector<int> kinds;
+std::vector<std::size_t> draw_kinds(Random& random, const std::vector<std::string>& only) {
+  std::vector<std::size_t> kinds;
   const auto& all = all_faults();
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (only.empty() || std::find(only.begin(), only.end(), all[i].name) != only.end()) {
-      kinds.push_back(static_cast<int>(i));
+      kinds.push_back(i);
     }
   }
   const std::size_t count =
@@ -75,39 +76,67 @@ Simulation::Simulation(Plan plan)
     const MachineClock clock{random.between(1s, 100'000s), random.below(200'001) - 100'000};
     replicas_.push_back(std::make_unique<Replica>(stage_, slot, std::move(options), clock));
   }
+  draw_schedule();
+}
+
+void Simulation::draw_schedule() {
+  Random random(plan_.seed ^ 0x5ca1ab1e);
+  const Duration d = timings_.lease_duration;
   kinds_ = draw_kinds(random, plan_.only);
-  fault_pause_ = scaled(timings_.lease_duration, random.chance(0.5) ? 0.15 : 0.6);
+  const Duration pause = scaled(d, random.chance(0.5) ? 0.15 : 0.6);
+  const Time first = 3 * d + lock_delay_;
+  faults_end_ = first + scaled(d, 3 + 9 * random.unit());
+  for (Time when = first; when <= faults_end_; when += random.exponential(pause)) {
+    schedule_.push_back({when, random.pick(kinds_),
+                         random.pick<double>({0.05, 0.3, 1, 2}) * random.unit(), random.chance(0.6),
+                         random.next()});
+  }
+}
+
+std::vector<std::size_t> Simulation::planned() const {
+  if (plan_.strikes) {
+    return *plan_.strikes;
+  }
+  std::vector<std::size_t> all(schedule_.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return all;
+}
+
+std::string Simulation::described_schedule() const {
+  std::ostringstream text;
+  text.precision(3);
+  for (const std::size_t number : planned()) {
+    const Strike& strike = schedule_.at(number);
+    text << "  " << number << " at " << std::fixed << seconds(strike.when)
+         << " s: " << all_faults()[strike.kind].name << " for up to "
+         << seconds(scaled(timings_.lease_duration, strike.share)) << " s\n";
+  }
+  return text.str();
 }
 
 std::string Simulation::described() const {
   std::ostringstream text;
   text << replicas_.size() << " replicas, D " << seconds(timings_.lease_duration) << " s"
        << (mixed_ ? " and 3 s" : "") << ", lock-delay " << seconds(lock_delay_) << " s; faults:";
-  for (const int kind : kinds_) {
-    text << ' ' << all_faults()[static_cast<std::size_t>(kind)].name << ';';
+  for (const std::size_t kind : kinds_) {
+    text << ' ' << all_faults()[kind].name << ';';
   }
   return text.str();
 }
 
-Replica& Simulation::victim() {
-  Random& random = world_.random();
+Replica& Simulation::victim(const Strike& strike) {
   const auto leader = std::find_if(replicas_.begin(), replicas_.end(),
                                    [](const auto& replica) { return replica->believes(); });
-  return leader != replicas_.end() && random.chance(0.6)
+  return leader != replicas_.end() && strike.at_leader
              ? **leader
-             : *replicas_[random.next() % replicas_.size()];
+             : *replicas_[strike.otherwise % replicas_.size()];
 }
 
-void Simulation::fault() {
-  if (world_.now() > faults_end_) {
-    return;
-  }
-  Random& random = world_.random();
-  world_.after(random.exponential(fault_pause_), [this] { fault(); });
-  const Fault& fault = all_faults()[static_cast<std::size_t>(random.pick(kinds_))];
-  const double share = random.pick<double>({0.05, 0.3, 1, 2}) * random.unit();
-  const Time until = std::min(faults_end_, world_.now() + scaled(timings_.lease_duration, share));
-  Replica& struck = victim();
+void Simulation::strike(const Strike& strike) {
+  const Fault& fault = all_faults()[strike.kind];
+  const Time until =
+      std::min(faults_end_, world_.now() + scaled(timings_.lease_duration, strike.share));
+  Replica& struck = victim(strike);
   world_.say("*** ", fault.name, ", until ", seconds(until));
   if (fault.strike(*this, struck, until)) {
     ++counts_.faults[fault.name];
@@ -167,9 +196,8 @@ void Simulation::run() {
   for (const auto& replica : replicas_) {
     world_.at(random.between(0s, 2s), [&replica] { replica->start_pod(); });
   }
-  const auto& faults = all_faults();
-  for (const int kind : kinds_) {
-    if (std::string(faults[static_cast<std::size_t>(kind)].name).starts_with("foreign")) {
+  for (const std::size_t kind : kinds_) {
+    if (std::string_view(all_faults()[kind].name).starts_with("foreign")) {
       const Duration foreign_d = random.chance(0.5) ? d : std::max<Duration>(2s, d / 3);
       foreign_ = std::make_unique<ForeignCandidate>(
           world_, server_, "client-go",
@@ -183,9 +211,10 @@ void Simulation::run() {
     world_.after(world_.random().exponential(1s), others);
   };
   others();
-  const Time first_fault = 3 * d + lock_delay_;
-  faults_end_ = first_fault + scaled(d, 3 + 9 * random.unit());
-  world_.at(first_fault, [this] { fault(); });
+  for (const std::size_t number : planned()) {
+    const Strike& one = schedule_.at(number);
+    world_.at(one.when, [this, &one] { strike(one); });
+  }
   world_.run_until(faults_end_);
   heal();
   await_leader();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,19 @@ namespace baton::simulation {
 struct Plan {
   std::uint64_t seed = 1;
   bool transcript = false;
-  std::vector<std::string> only{};  // these faults; empty: drawn
+  std::vector<std::string> only{};                    // these faults; empty: drawn
+  std::optional<std::vector<std::size_t>> strikes{};  // of the schedule, by number; empty: all
   double renew_deadline_share = 0;  // of D, in place of the profile's: for tests of the test
+};
+
+/// One fault of the schedule, which the seed draws apart from all other chance: leaving one out
+/// moves no other.
+struct Strike {
+  Time when;
+  std::size_t kind;
+  double share;             // of D: how long it lasts
+  bool at_leader;           // if there is one
+  std::uint64_t otherwise;  // the replica's number
 };
 
 class Simulation {
@@ -27,15 +39,20 @@ class Simulation {
   const std::vector<Violation>& violations() const { return invariants_.violations(); }
   const Counts& counts() const { return counts_; }
   std::string described() const;
+  const std::vector<Strike>& schedule() const { return schedule_; }
+  /// The strikes that the plan leaves in, one a line.
+  std::string described_schedule() const;
 
  private:
   friend struct Faults;
 
   election::Timings profile();
-  void fault();
+  void draw_schedule();
+  std::vector<std::size_t> planned() const;
+  void strike(const Strike& strike);
   void heal();
   void await_leader();
-  Replica& victim();
+  Replica& victim(const Strike& strike);
   Duration bound();
 
   Plan plan_;
@@ -49,8 +66,8 @@ class Simulation {
   Duration lock_delay_{0};
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::unique_ptr<ForeignCandidate> foreign_;
-  std::vector<int> kinds_;
-  Duration fault_pause_{0};
+  std::vector<std::size_t> kinds_;  // of all_faults()
+  std::vector<Strike> schedule_;
   Time faults_end_{0};
 };
 
