@@ -80,7 +80,7 @@ Result<std::shared_ptr<http::TlsContext>> Credentials::tls() {
   const std::string material =
       read->ca_pem + '\n' + read->client_certificate_pem + '\n' + read->client_key_pem;
   if (tls_ && material == tls_material_) return tls_;
-  Result<std::shared_ptr<http::TlsContext>> made = http::TlsContext::make(*read);
+  Result<std::shared_ptr<http::TlsContext>> made = http::make_tls_context(*read);
   if (made.ok()) {
     tls_ = *made;
     tls_material_ = material;
