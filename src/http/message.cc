@@ -4,23 +4,16 @@
 #include <ostream>
 // <ostream> first: Boost 1.74 misses it under C++20.
 #include <boost/beast/http/status.hpp>
+#include <boost/locale/utf.hpp>
 
 namespace baton::http {
 namespace {
 
-/// Well-formed UTF-8 by the Unicode table: no overlong form, surrogate or value above U+10FFFF.
+/// Well-formed UTF-8: no overlong form, surrogate or value above U+10FFFF.
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-    const unsigned char lead = byte(i++);
-    if (lead < 0x80) continue;
-    if (lead < 0xC2 || lead > 0xF4) return false;
-    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    const std::size_t more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    for (std::size_t k = 0; k < more; ++k, ++i, low = 0x80, high = 0xBF) {
-      if (i == text.size() || byte(i) < low || byte(i) > high) return false;
-    }
+  namespace utf = boost::locale::utf;
+  for (const char* at = text.begin(); at != text.end();) {
+    if (!utf::is_valid_codepoint(utf::utf_traits<char>::decode(at, text.end()))) return false;
   }
   return true;
 }
@@ -49,8 +42,7 @@ bool decode(std::string_view text, bool in_query, std::string& out) {
 
 std::string_view header(const Headers& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
-    if (boost::beast::iequals(key, boost::beast::string_view(name.data(), name.size())))
-      return value;
+    if (boost::beast::iequals(key, {name.data(), name.size()})) return value;
   }
   return {};
 }

@@ -78,7 +78,7 @@ class Session::Asked final : public Exchange {
 
   void on_closed(std::function<void()> callback) override {
     if (was_ended_) return callback();
-    callback_ = std::move(callback);
+    if (session_ != nullptr) callback_ = std::move(callback);
   }
   bool closed_by_peer() const override { return closed_by_peer_; }
 
