@@ -56,12 +56,9 @@ struct ClientLimits {
   std::size_t line_bytes = std::size_t{1} << 20;  // of a streamed body
 };
 
-/// A TLS context with a session cache, shared by the connections to one server.
-class TlsContext {
- public:
-  static Result<std::shared_ptr<TlsContext>> make(const ClientTls& tls);
-  virtual ~TlsContext() = default;
-};
+/// A TLS context with a session cache, shared by the connections to one server. Any thread.
+class TlsContext;
+Result<std::shared_ptr<TlsContext>> make_tls_context(const ClientTls& tls);
 
 class Connection {
  public:

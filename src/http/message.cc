@@ -1,42 +1,19 @@
 #include "http/message.h"
 
-#include <array>
-#include <cstdint>
+#include <charconv>
+#include <ostream>
+// <ostream> first: Boost 1.74 misses it under C++20.
+#include <boost/beast/http/status.hpp>
+#include <boost/locale/utf.hpp>
 
 namespace baton::http {
 namespace {
 
-char lower(char letter) {
-  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + ('a' - 'A')) : letter;
-}
-
-bool equal_without_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
-
-int hex_digit(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  const char letter = lower(digit);
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
-/// Well-formed UTF-8 by the Unicode table: no overlong form, surrogate or value above U+10FFFF.
+/// Well-formed UTF-8: no overlong form, surrogate or value above U+10FFFF.
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-    const unsigned char lead = byte(i++);
-    if (lead < 0x80) continue;
-    if (lead < 0xC2 || lead > 0xF4) return false;
-    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    const std::size_t more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    for (std::size_t k = 0; k < more; ++k, ++i, low = 0x80, high = 0xBF) {
-      if (i == text.size() || byte(i) < low || byte(i) > high) return false;
-    }
+  namespace utf = boost::locale::utf;
+  for (const char* at = text.begin(); at != text.end();) {
+    if (!utf::is_valid_codepoint(utf::utf_traits<char>::decode(at, text.end()))) return false;
   }
   return true;
 }
@@ -50,11 +27,11 @@ bool decode(std::string_view text, bool in_query, std::string& out) {
     } else if (text[i] != '%') {
       out += text[i];
     } else {
-      if (i + 2 >= text.size()) return false;
-      const int high = hex_digit(text[i + 1]);
-      const int low = hex_digit(text[i + 2]);
-      if (high < 0 || low < 0) return false;
-      out += static_cast<char>(high * 16 + low);
+      const std::string_view digits = text.substr(i + 1, 2);
+      unsigned char byte = 0;
+      const auto end = std::from_chars(digits.begin(), digits.end(), byte, 16).ptr;
+      if (end != text.data() + i + 3) return false;
+      out += static_cast<char>(byte);
       i += 2;
     }
   }
@@ -65,7 +42,7 @@ bool decode(std::string_view text, bool in_query, std::string& out) {
 
 std::string_view header(const Headers& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
-    if (equal_without_case(key, name)) return value;
+    if (boost::beast::iequals(key, {name.data(), name.size()})) return value;
   }
   return {};
 }
@@ -91,53 +68,9 @@ Target parse_target(std::string_view text) {
 }
 
 std::string_view reason_phrase(int status) {
-  struct Phrase {
-    int status;
-    std::string_view text;
-  };
-  static constexpr auto kPhrases = std::to_array<Phrase>({
-      {100, "Continue"},
-      {200, "OK"},
-      {201, "Created"},
-      {202, "Accepted"},
-      {204, "No Content"},
-      {301, "Moved Permanently"},
-      {302, "Found"},
-      {304, "Not Modified"},
-      {307, "Temporary Redirect"},
-      {308, "Permanent Redirect"},
-      {400, "Bad Request"},
-      {401, "Unauthorized"},
-      {403, "Forbidden"},
-      {404, "Not Found"},
-      {405, "Method Not Allowed"},
-      {406, "Not Acceptable"},
-      {408, "Request Timeout"},
-      {409, "Conflict"},
-      {410, "Gone"},
-      {411, "Length Required"},
-      {412, "Precondition Failed"},
-      {413, "Content Too Large"},
-      {414, "URI Too Long"},
-      {415, "Unsupported Media Type"},
-      {417, "Expectation Failed"},
-      {421, "Misdirected Request"},
-      {422, "Unprocessable Entity"},
-      {426, "Upgrade Required"},
-      {428, "Precondition Required"},
-      {429, "Too Many Requests"},
-      {431, "Request Header Fields Too Large"},
-      {500, "Internal Server Error"},
-      {501, "Not Implemented"},
-      {502, "Bad Gateway"},
-      {503, "Service Unavailable"},
-      {504, "Gateway Timeout"},
-      {505, "HTTP Version Not Supported"},
-  });
-  for (const Phrase& phrase : kPhrases) {
-    if (phrase.status == status) return phrase.text;
-  }
-  return "Unknown";
+  namespace http = boost::beast::http;
+  const auto phrase = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
+  return {phrase.data(), phrase.size()};
 }
 
 }  // namespace baton::http

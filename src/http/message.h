@@ -35,7 +35,7 @@ struct Target {
 };
 Target parse_target(std::string_view target);
 
-/// The status's standard phrase, "Unknown" if there is none.
+/// The status's standard phrase, "<unknown-status>" if there is none.
 std::string_view reason_phrase(int status);
 
 }  // namespace baton::http

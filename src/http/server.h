@@ -11,7 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "base/result.h"
 #include "election/time.h"
@@ -48,10 +48,14 @@ struct ServerOptions {
 /// go without either, or streaming and not closed, the connection is cut (fault tests need that).
 class Exchange {
  public:
+  Exchange(Request request, Target target, bool over_unix_socket)
+      : request_(std::move(request)),
+        target_(std::move(target)),
+        over_unix_socket_(over_unix_socket) {}
   virtual ~Exchange() = default;
-  virtual const Request& request() const = 0;
-  virtual const Target& target() const = 0;  // parsed target; ok is true
-  virtual bool over_unix_socket() const = 0;
+  const Request& request() const { return request_; }
+  const Target& target() const { return target_; }  // parsed target; ok is true
+  bool over_unix_socket() const { return over_unix_socket_; }
   /// Answers. Ignored if the peer has gone.
   virtual void reply(Response response) = 0;
   /// Answers with a head and a chunked body that write() feeds, until close().
@@ -64,6 +68,11 @@ class Exchange {
   /// In on_closed and later: the peer ended it (its process died, it closed or reset). False if we
   /// did (a limit, a timeout, stop()): then the end proves nothing about the peer's work.
   virtual bool closed_by_peer() const = 0;
+
+ private:
+  const Request request_;
+  const Target target_;
+  const bool over_unix_socket_;
 };
 
 /// Called on the server's thread for each well-formed request. Must not block. May keep the

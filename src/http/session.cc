@@ -1,6 +1,7 @@
 #include "http/session.h"
 
 #include <exception>
+#include <string_view>
 #include <utility>
 
 #include "http/wire.h"
@@ -17,17 +18,113 @@ Response plain_text(int status, std::string text) {
 
 }  // namespace
 
-void Session::start(SessionHost& host, std::unique_ptr<Transport> transport) {
-  const auto session = std::make_shared<Session>(host, std::move(transport));
+/// What the application holds of a request; it may outlive the session.
+class Session::Asked final : public Exchange {
+ public:
+  Asked(Session& session, Request request, Target target)
+      : Exchange(std::move(request), std::move(target), session.host_.is_unix),
+        session_(&session) {}
+  ~Asked() override {
+    if (held_) --*held_;
+    if (session_ == nullptr) return;
+    session_->current_ = nullptr;
+    session_->end_soon(false);
+  }
+
+  void reply(Response response) override {
+    const auto dropped = std::exchange(callback_, nullptr);  // it may own this exchange
+    if (session_ == nullptr || started_) return;
+    append_reply(response,
+                 {.head_only = session_->head_only_,
+                  .keep_alive = session_->keep_alive_,
+                  .say_keep_alive = session_->is_http_1_0_},
+                 session_->out_);
+    std::exchange(session_, nullptr)->finish_exchange();
+  }
+
+  void start_stream(Response head) override {
+    if (session_ == nullptr || std::exchange(started_, true)) return;
+    Session& session = *session_;
+    if (session.is_http_1_0_) session.keep_alive_ = false;
+    append_reply(head,
+                 {.framing = session.is_http_1_0_ ? BodyFraming::until_close : BodyFraming::chunked,
+                  .keep_alive = session.keep_alive_},
+                 session.out_);
+    session.phase_ = Phase::streaming;
+    // A stream's peer may be slow; its backlog is bounded instead.
+    session.write_deadline_ = kNever;
+    if (!session.in_process_) session.flush();
+  }
+
+  void write(std::string chunk) override {
+    if (session_ == nullptr || !started_ || session_->head_only_) return;
+    if (session_->is_http_1_0_) {
+      session_->out_ += chunk;
+    } else {
+      append_chunk(chunk, session_->out_);
+    }
+    if (!session_->in_process_) session_->flush();
+    if (session_->unsent() > session_->host_.limits.stream_backlog_bytes) {
+      session_->end_soon(false);
+    }
+  }
+
+  void close() override {
+    const auto dropped = std::exchange(callback_, nullptr);
+    if (session_ == nullptr || !started_) return;
+    if (!session_->is_http_1_0_ && !session_->head_only_) session_->out_ += kLastChunk;
+    std::exchange(session_, nullptr)->finish_exchange();
+  }
+
+  void on_closed(std::function<void()> callback) override {
+    if (was_ended_) return callback();
+    if (session_ != nullptr) callback_ = std::move(callback);
+  }
+  bool closed_by_peer() const override { return closed_by_peer_; }
+
+  /// The session ends without the answer, or in the middle of it.
+  void ended(bool by_peer) {
+    session_ = nullptr;
+    closed_by_peer_ = by_peer;
+    was_ended_ = true;
+    if (const auto callback = std::exchange(callback_, nullptr)) callback();
+  }
+
+ private:
+  friend bool Session::try_hold(SessionHost& host, Exchange& exchange);
+
+  Session* session_;  // null once answered or ended: no session ends without telling its exchange
+  bool started_ = false;
+  bool closed_by_peer_ = false;
+  bool was_ended_ = false;
+  std::function<void()> callback_;
+  std::shared_ptr<int> held_;
+};
+
+bool Session::try_hold(SessionHost& host, Exchange& exchange) {
+  std::shared_ptr<int>& held = static_cast<Asked&>(exchange).held_;
+  if (held) return true;
+  if (*host.held >= host.limits.waiters) return false;
+  held = host.held;
+  ++*held;
+  return true;
+}
+
+void Session::start(SessionHost& host, Stream::Socket socket, asio::ssl::context* tls) {
+  const auto session = std::make_shared<Session>(host, std::move(socket));
   session->place_ = host.sessions.insert(host.sessions.end(), session);
   ++host.open;
   session->deadline_ = boot_now() + host.limits.request_timeout;
-  session->transport_->handshake(session);
+  if (tls == nullptr) return session->on_handshake({});
+  session->stream_.tls.emplace(session->stream_.socket, *tls);
+  session->stream_.tls->async_handshake(
+      asio::ssl::stream_base::server,
+      [session](const error_code& error) { session->on_handshake(error); });
 }
 
-void Session::on_handshake(bool ok) {
+void Session::on_handshake(const error_code& error) {
   if (phase_ == Phase::closed) return;
-  if (!ok) return end(true);
+  if (error) return end(true);
   become_idle();
   read();
 }
@@ -35,14 +132,17 @@ void Session::on_handshake(bool ok) {
 void Session::read() {
   if (reading_ || peer_finished_ || phase_ == Phase::closed) return;
   reading_ = true;
-  transport_->read(shared_from_this(), space_.data(), space_.size());
+  stream_.async_read_some(asio::buffer(space_),
+                          [self = shared_from_this()](const error_code& error, std::size_t size) {
+                            self->on_read(error, size);
+                          });
 }
 
-void Session::on_read(Input input, std::size_t size) {
+void Session::on_read(const error_code& error, std::size_t size) {
   reading_ = false;
   if (phase_ == Phase::closed) return;
-  if (input == Input::broken) return end(true);
-  peer_finished_ = input == Input::end;
+  peer_finished_ = error == asio::error::eof;
+  if (error && !peer_finished_) return end(true);
   if (phase_ != Phase::lingering) in_.append(space_.data(), size);
   process();
 }
@@ -71,55 +171,41 @@ bool Session::parse_one() {
   if (phase_ == Phase::idle) {
     phase_ = Phase::receiving;
     deadline_ = boot_now() + host_.limits.request_timeout;
-    parser_ = MessageParser::of_request({host_.limits.header_bytes, host_.limits.body_bytes});
+    parser_.emplace(ParserLimits{host_.limits.header_bytes, host_.limits.body_bytes});
   }
-  std::size_t used = 0;
-  const Parsed parsed = parser_->feed(in_, used);
-  in_.erase(0, used);
-  switch (parsed) {
-    case Parsed::done:
-      dispatch();
-      return true;
-    case Parsed::more:
-      if (parser_->is_head_done() && std::exchange(parser_->expects_continue, false)) {
-        out_ += "HTTP/1.1 100 Continue\r\n\r\n";
-      }
-      break;
-    case Parsed::head_too_large:
-      refuse(431);
-      break;
-    case Parsed::body_too_large:
-      refuse(413);
-      break;
-    case Parsed::malformed:
-      refuse(400);
-      break;
+  const Parsed parsed = parser_->feed(in_);
+  if (parsed == Parsed::done) {
+    dispatch();
+  } else if (parsed != Parsed::more) {
+    refuse(static_cast<int>(parsed));
+  } else if (parser_->is_header_done() && std::exchange(parser_->expects_continue, false)) {
+    out_ += "HTTP/1.1 100 Continue\r\n\r\n";
   }
-  return false;
+  return parsed == Parsed::done;
 }
 
 void Session::dispatch() {
-  keep_alive_ = parser_->keeps_alive();
-  is_http_1_0_ = parser_->is_http_1_0();
+  keep_alive_ = parser_->keep_alive();
+  is_http_1_0_ = parser_->version < 11;
   Target target = parse_target(parser_->target);
   if (!target.ok) return refuse(400);
   phase_ = Phase::answering;
   deadline_ = kNever;
   head_only_ = parser_->method == "HEAD";
   const auto exchange =
-      std::make_shared<ExchangeImpl>(weak_from_this(),
-                                     Request{std::move(parser_->method), std::move(parser_->target),
-                                             std::move(parser_->headers), std::move(parser_->body)},
-                                     std::move(target), host_.is_unix);
+      std::make_shared<Asked>(*this,
+                              Request{std::move(parser_->method), std::move(parser_->target),
+                                      std::move(parser_->headers), std::move(parser_->body)},
+                              std::move(target));
   parser_.reset();
   current_ = exchange.get();
   try {
     host_.handler(exchange);
   } catch (const std::exception&) {
-    if (!awaits(exchange.get())) return;
+    if (current_ != exchange.get()) return;
     if (phase_ == Phase::streaming) return end_soon(false);
     keep_alive_ = false;
-    reply(plain_text(500, "internal error\n"));
+    exchange->reply(plain_text(500, "internal error\n"));
   }
 }
 
@@ -132,46 +218,6 @@ void Session::refuse(int status) {
   become_idle();
 }
 
-void Session::reply(const Response& response) {
-  append_reply(response,
-               {.head_only = head_only_, .keep_alive = keep_alive_, .say_keep_alive = is_http_1_0_},
-               out_);
-  finish_exchange();
-}
-
-void Session::start_stream(const Response& head) {
-  if (is_http_1_0_) keep_alive_ = false;
-  append_reply(head,
-               {.framing = is_http_1_0_ ? BodyFraming::until_close : BodyFraming::chunked,
-                .keep_alive = keep_alive_},
-               out_);
-  phase_ = Phase::streaming;
-  write_deadline_ = kNever;  // a stream's peer may be slow; its backlog is bounded instead
-  if (!in_process_) flush();
-}
-
-void Session::write(std::string_view chunk) {
-  if (head_only_) return;
-  if (is_http_1_0_) {
-    out_ += chunk;
-  } else {
-    append_chunk(chunk, out_);
-  }
-  if (!in_process_) flush();
-  if (unsent() > host_.limits.stream_backlog_bytes) end_soon(false);
-}
-
-void Session::finish_stream() {
-  if (!is_http_1_0_ && !head_only_) out_ += kLastChunk;
-  finish_exchange();
-}
-
-/// The exchange was let go.
-void Session::abandon() {
-  current_ = nullptr;
-  end_soon(false);
-}
-
 void Session::finish_exchange() {
   current_ = nullptr;
   if (!keep_alive_) last_ = true;
@@ -180,7 +226,7 @@ void Session::finish_exchange() {
   flush();
   // Posted: the next request's handler must not run inside the caller of reply().
   if (!in_.empty() || peer_finished_) {
-    post([self = shared_from_this()] { self->process(); });
+    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->process(); });
   }
 }
 
@@ -199,13 +245,12 @@ void Session::flush() {
   if (last_ && unsent() == 0 && phase_ != Phase::lingering) linger();
 }
 
-/// At once as far as the socket takes it, the rest when it can.
+/// At once as far as a plain socket takes it, the rest when it can.
 void Session::write_on() {
-  std::size_t taken = 0;
-  if (!transport_->write_now(std::string_view(sending_).substr(sent_), taken)) {
-    return end_soon(true);
-  }
-  sent_ += taken;
+  const auto rest = [this] { return asio::buffer(std::as_const(sending_)) + sent_; };
+  error_code error;
+  if (!stream_.tls) sent_ += stream_.socket.write_some(rest(), error);
+  if (error && error != asio::error::would_block) return end_soon(true);
   if (sent_ == sending_.size()) {
     sending_.clear();
     sent_ = 0;
@@ -216,22 +261,22 @@ void Session::write_on() {
   if (phase_ != Phase::streaming) {
     write_deadline_ = boot_now() + host_.limits.request_timeout;
   }
-  transport_->write(shared_from_this(), std::string_view(sending_).substr(sent_));
-}
-
-void Session::on_written(bool ok, std::size_t size) {
-  writing_ = false;
-  if (phase_ == Phase::closed) return;
-  if (!ok) return end(true);
-  sent_ += size;
-  write_on();
-  if (!writing_) process();
+  stream_.async_write_some(
+      rest(), [self = shared_from_this()](const error_code& failure, std::size_t size) {
+        self->writing_ = false;
+        if (self->phase_ == Phase::closed) return;
+        if (failure) return self->end(true);
+        self->sent_ += size;
+        self->write_on();
+        if (!self->writing_) self->process();
+      });
 }
 
 /// Closing with unread input would reset the connection and take the answer with it: say that no
 /// more comes and read on for a while.
 void Session::linger() {
-  transport_->end_output();
+  error_code ignored;
+  stream_.socket.shutdown(Stream::Socket::shutdown_send, ignored);
   if (peer_finished_) return end_soon(true);
   phase_ = Phase::lingering;
   deadline_ = boot_now() + kLinger;
@@ -248,66 +293,18 @@ void Session::expire() {
 /// For callers inside the application's own calls: on_closed must not run within them.
 void Session::end_soon(bool by_peer) {
   if (std::exchange(doomed_, true)) return;
-  post([self = shared_from_this(), by_peer] { self->end(by_peer); });
+  asio::post(stream_.get_executor(), [self = shared_from_this(), by_peer] { self->end(by_peer); });
 }
 
 void Session::end(bool by_peer) {
   if (phase_ == Phase::closed) return;
   const auto self = shared_from_this();
   phase_ = Phase::closed;
-  transport_->close();
+  error_code ignored;
+  stream_.socket.close(ignored);
   host_.sessions.erase(place_);
   --host_.open;
-  if (ExchangeImpl* exchange = std::exchange(current_, nullptr)) exchange->ended(by_peer);
-}
-
-ExchangeImpl::~ExchangeImpl() {
-  if (held_) --*held_;
-  if (const auto waiting = session()) waiting->abandon();
-}
-
-std::shared_ptr<Session> ExchangeImpl::session() const {
-  auto session = session_.lock();
-  return session && session->awaits(this) ? session : nullptr;
-}
-
-void ExchangeImpl::reply(Response response) {
-  const auto dropped = std::exchange(callback_, nullptr);  // it may own this exchange
-  const auto waiting = session();
-  if (waiting && !started_) waiting->reply(response);
-}
-
-void ExchangeImpl::start_stream(Response head) {
-  const auto waiting = session();
-  if (waiting && !std::exchange(started_, true)) waiting->start_stream(head);
-}
-
-void ExchangeImpl::write(std::string chunk) {
-  if (const auto waiting = session(); waiting && started_) waiting->write(chunk);
-}
-
-void ExchangeImpl::close() {
-  const auto dropped = std::exchange(callback_, nullptr);
-  if (const auto waiting = session(); waiting && started_) waiting->finish_stream();
-}
-
-void ExchangeImpl::on_closed(std::function<void()> callback) {
-  if (was_ended_) return callback();
-  callback_ = std::move(callback);
-}
-
-bool ExchangeImpl::hold(const std::shared_ptr<int>& held, int limit) {
-  if (held_) return true;
-  if (*held >= limit) return false;
-  held_ = held;
-  ++*held_;
-  return true;
-}
-
-void ExchangeImpl::ended(bool by_peer) {
-  closed_by_peer_ = by_peer;
-  was_ended_ = true;
-  if (const auto callback = std::exchange(callback_, nullptr)) callback();
+  if (Asked* exchange = std::exchange(current_, nullptr)) exchange->ended(by_peer);
 }
 
 }  // namespace baton::http

@@ -50,7 +50,7 @@ Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
   const int failure = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
   if (failure != 0) {
     return Error{"resolve " + printable(host) + ": " +
-                 (failure == EAI_SYSTEM ? system_error_text(errno) : gai_strerror(failure))};
+                 (failure == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(failure))};
   }
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
@@ -65,16 +65,16 @@ Resolved look_up(const std::string& host, std::uint16_t port, int flags) {
 /// "" if the path is free for a new socket now, else why not.
 std::string clear_stale_socket(const SocketAddress& address, const std::string& path) {
   struct stat file {};
-  if (lstat(path.c_str(), &file) != 0) return errno == ENOENT ? "" : system_error_text(errno);
+  if (lstat(path.c_str(), &file) != 0) return errno == ENOENT ? "" : std::strerror(errno);
   if (!S_ISSOCK(file.st_mode)) return "the file exists and is no socket; remove it";
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (probe < 0) return system_error_text(errno);
+  if (probe < 0) return std::strerror(errno);
   const bool served =
       connect(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.length) == 0 ||
       errno != ECONNREFUSED;
   close(probe);
   if (served) return "another process serves this socket";
-  return unlink(path.c_str()) == 0 ? "" : system_error_text(errno);
+  return unlink(path.c_str()) == 0 ? "" : std::strerror(errno);
 }
 
 /// "127.0.0.1:80" or "[::1]:80" as host and port.
@@ -104,10 +104,6 @@ std::string bound_tcp_address(int descriptor, const std::string& configured) {
 
 }  // namespace
 
-std::string system_error_text(int number) {
-  return std::error_code(number, std::system_category()).message();
-}
-
 Result<BoundSocket> bind_and_listen(const std::string& address) {
   BoundSocket bound;
   SocketAddress where;
@@ -128,7 +124,7 @@ Result<BoundSocket> bind_and_listen(const std::string& address) {
   }
   bound.family = where.storage.ss_family;
   bound.descriptor = socket(bound.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (bound.descriptor < 0) return fail(system_error_text(errno));
+  if (bound.descriptor < 0) return fail(std::strerror(errno));
   if (bound.family != AF_UNIX) set_option(bound.descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
   if (bound.family == AF_INET6) set_option(bound.descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   const auto* name = reinterpret_cast<const sockaddr*>(&where.storage);
@@ -136,7 +132,7 @@ Result<BoundSocket> bind_and_listen(const std::string& address) {
       // The containers that share the folder run as different users: the folder is the guard.
       (bound.family == AF_UNIX && chmod(bound.unix_path.c_str(), 0666) != 0) ||
       ::listen(bound.descriptor, kListenBacklog) != 0) {
-    return fail(system_error_text(errno));
+    return fail(std::strerror(errno));
   }
   bound.address = bound.family == AF_UNIX ? address : bound_tcp_address(bound.descriptor, address);
   return bound;
@@ -168,7 +164,7 @@ void resolve(const std::string& host, std::uint16_t port, std::function<void(Res
 Result<int> open_client_socket(const SocketAddress& address) {
   const int family = address.storage.ss_family;
   const int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return Error{system_error_text(errno)};
+  if (descriptor < 0) return Error{std::strerror(errno)};
   if (family != AF_UNIX) {
     set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -41,7 +41,4 @@ void resolve(const std::string& host, std::uint16_t port, std::function<void(Res
 /// it (TCP_USER_TIMEOUT).
 Result<int> open_client_socket(const SocketAddress& address);
 
-/// The system's words for errno.
-std::string system_error_text(int number);
-
 }  // namespace baton::http

@@ -1,6 +1,5 @@
 #include "http/tls.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -40,12 +39,12 @@ Certificate next_certificate(BIO* bio) {
 }
 
 /// Each returns "" or what is wrong with the PEM text.
-std::string trust(SSL_CTX* context, const std::string& ca_pem, bool names_to_client) {
+std::string trust(SSL_CTX* context, const std::string& ca_pem) {
   const Bio bio = bio_of(ca_pem);
   int count = 0;
   while (const Certificate certificate = next_certificate(bio.get())) {
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get());
-    if (names_to_client) SSL_CTX_add_client_CA(context, certificate.get());
+    SSL_CTX_add_client_CA(context, certificate.get());  // which a server names to its clients
     ++count;
   }
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
@@ -54,6 +53,7 @@ std::string trust(SSL_CTX* context, const std::string& ca_pem, bool names_to_cli
     return "the CA is no PEM certificate (" + (count == 0 && at_end ? "none found" : reason) +
            "); give the PEM text with BEGIN CERTIFICATE";
   }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   return "";
 }
 
@@ -87,34 +87,13 @@ SslContext new_context(const SSL_METHOD* method) {
   return context;
 }
 
-bool is_ip_address(const std::string& name) {
-  std::array<unsigned char, sizeof(in6_addr)> ignored{};
-  return inet_pton(AF_INET, name.c_str(), ignored.data()) == 1 ||
-         inet_pton(AF_INET6, name.c_str(), ignored.data()) == 1;
-}
-
-/// Where an SSL_CTX keeps its ClientContext; index 0 is Asio's.
-int context_index() {
-  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-  return index;
-}
-
-/// Where an SSL keeps the name that it verifies; owned by the SSL.
-int name_index() {
-  static const int index = SSL_get_ex_new_index(
-      0, nullptr, nullptr, nullptr, [](void*, void* name, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<std::string*>(name);
-      });
-  return index;
-}
-
 std::string mend_for(long verify_result) {
   switch (verify_result) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      return "the CA in the kubeconfig does not sign this server";
+      return "the CA (the kubeconfig's, or in a Pod the service account's ca.crt) did not sign it";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return "the certificate is for other names; set tls-server-name to one of its SANs";
@@ -138,26 +117,20 @@ Result<SslContext> make_server_context(const ServerTls& tls) {
   static constexpr std::array<unsigned char, 5> kSessionContext = {'b', 'a', 't', 'o', 'n'};
   SSL_CTX_set_session_id_context(context.get(), kSessionContext.data(), kSessionContext.size());
   if (!tls.client_ca_pem.empty()) {
-    if (std::string why = trust(context.get(), tls.client_ca_pem, true); !why.empty()) {
+    if (std::string why = trust(context.get(), tls.client_ca_pem); !why.empty()) {
       return Error{"TLS: client CA: " + why};
     }
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   }
   return context;
 }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::make(const ClientTls& tls) {
-  return ClientContext::make(tls);
-}
-
-Result<std::shared_ptr<TlsContext>> ClientContext::make(const ClientTls& tls) {
+Result<std::shared_ptr<TlsContext>> make_tls_context(const ClientTls& tls) {
   SslContext context = new_context(TLS_client_method());
   if (!context) return Error{"TLS: " + openssl_reason()};
   if (!tls.insecure_skip_verify) {
-    if (std::string why = trust(context.get(), tls.ca_pem, false); !why.empty()) {
+    if (std::string why = trust(context.get(), tls.ca_pem); !why.empty()) {
       return Error{"TLS: " + why};
     }
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   }
   if (!tls.client_certificate_pem.empty()) {
     if (std::string why = identify(context.get(), tls.client_certificate_pem, tls.client_key_pem);
@@ -165,60 +138,47 @@ Result<std::shared_ptr<TlsContext>> ClientContext::make(const ClientTls& tls) {
       return Error{"TLS: client certificate: " + why};
     }
   }
-  return std::shared_ptr<TlsContext>(new ClientContext(std::move(context), tls));
+  return std::make_shared<TlsContext>(std::move(context), tls);
 }
 
-ClientContext::ClientContext(SslContext context, const ClientTls& tls)
-    : context_(std::move(context)),
-      server_name_(tls.server_name),
-      verifies_(!tls.insecure_skip_verify) {
-  SSL_CTX_set_ex_data(context_.get(), context_index(), this);
-  SSL_CTX_set_session_cache_mode(context_.get(),
-                                 SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-  SSL_CTX_sess_set_new_cb(context_.get(), on_new_session);
+TlsContext::TlsContext(SslContext context, const ClientTls& tls)
+    : context_(std::move(context)), server_name_(tls.server_name) {}
+
+const std::string& TlsContext::name_of(const std::string& host) const {
+  return server_name_.empty() ? host : server_name_;
 }
 
-bool ClientContext::prepare(SSL* ssl, const std::string& host) {
-  auto name = std::make_unique<std::string>(server_name_.empty() ? host : server_name_);
+bool TlsContext::prepare(SSL* ssl, const std::string& host) {
+  const std::string& name = name_of(host);
   X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
-  bool ok = true;
-  if (is_ip_address(*name)) {
-    ok = !verifies_ || X509_VERIFY_PARAM_set1_ip_asc(param, name->c_str()) == 1;
-  } else {
+  if (X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str()) != 1) {  // not an address
     X509_VERIFY_PARAM_set_hostflags(
         param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    ok = (!verifies_ || SSL_set1_host(ssl, name->c_str()) == 1) &&
-         SSL_set_tlsext_host_name(ssl, name->c_str()) == 1;
+    if (SSL_set1_host(ssl, name.c_str()) != 1) return false;
+    if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1) return false;
   }
-  if (ok) {
-    const std::lock_guard lock(mutex_);
-    if (session_ && session_name_ == *name) SSL_set_session(ssl, session_.get());
-  }
-  SSL_set_ex_data(ssl, name_index(), name.release());
-  return ok;
+  const std::lock_guard lock(mutex_);
+  if (session_ && session_name_ == name) SSL_set_session(ssl, session_.get());
+  return true;
 }
 
-std::string ClientContext::explain(SSL* ssl, const std::string& reason, bool& is_refused) {
+void TlsContext::remember(SSL* ssl, const std::string& host) {
+  SslSession session(SSL_get1_session(ssl));
+  if (!session || SSL_SESSION_is_resumable(session.get()) != 1) return;
+  const std::lock_guard lock(mutex_);
+  session_ = std::move(session);
+  session_name_ = name_of(host);
+}
+
+std::string TlsContext::explain_failure(SSL* ssl) {
   {
     const std::lock_guard lock(mutex_);
     session_.reset();
   }
   const long result = SSL_get_verify_result(ssl);
-  is_refused = verifies_ && result != X509_V_OK;
-  if (!is_refused) return reason;
+  if (result == X509_V_OK || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) return "";
   return std::string("certificate verify failed: ") + X509_verify_cert_error_string(result) + "; " +
          mend_for(result);
-}
-
-int ClientContext::on_new_session(SSL* ssl, SSL_SESSION* session) {
-  SSL_CTX* context = SSL_get_SSL_CTX(ssl);
-  auto* self = static_cast<ClientContext*>(SSL_CTX_get_ex_data(context, context_index()));
-  const auto* name = static_cast<const std::string*>(SSL_get_ex_data(ssl, name_index()));
-  if (self == nullptr || name == nullptr) return 0;
-  const std::lock_guard lock(self->mutex_);
-  self->session_.reset(session);
-  self->session_name_ = *name;
-  return 1;  // the reference is ours now
 }
 
 }  // namespace baton::http

@@ -21,25 +21,24 @@ using SslSession = std::unique_ptr<SSL_SESSION, SslFree>;
 
 Result<SslContext> make_server_context(const ServerTls& tls);
 
-/// What TlsContext::make() makes. Any thread.
-class ClientContext final : public TlsContext {
+class TlsContext {
  public:
-  static Result<std::shared_ptr<TlsContext>> make(const ClientTls& tls);
+  TlsContext(SslContext context, const ClientTls& tls);
 
   SSL_CTX* native() const { return context_.get(); }
   /// Before the handshake: the name to verify and send, and the last session with that name.
   bool prepare(SSL* ssl, const std::string& host);
-  /// After a failed handshake: one line, and whether we refused the peer's certificate. The next
-  /// handshake starts without a session.
-  std::string explain(SSL* ssl, const std::string& reason, bool& is_refused);
+  /// After the first answer, before which a server sends its tickets: keeps the session.
+  void remember(SSL* ssl, const std::string& host);
+  /// After a failed handshake: why we refused the peer's certificate, "" if that was not it. The
+  /// next handshake starts without a session.
+  std::string explain_failure(SSL* ssl);
 
  private:
-  ClientContext(SslContext context, const ClientTls& tls);
-  static int on_new_session(SSL* ssl, SSL_SESSION* session);
+  const std::string& name_of(const std::string& host) const;
 
   const SslContext context_;
   const std::string server_name_;
-  const bool verifies_;
 
   std::mutex mutex_;
   // A resumed session is not verified again, so it serves only the name it was verified for.

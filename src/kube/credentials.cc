@@ -75,7 +75,7 @@ Result<std::shared_ptr<http::TlsContext>> Credentials::tls() {
   const Result<http::ClientTls> read = read_tls(cluster_);
   if (!read && !tls_) return Error{read.error()};
   if (tls_ && (!read || *read == tls_material_)) return tls_;
-  Result<std::shared_ptr<http::TlsContext>> made = http::TlsContext::make(*read);
+  Result<std::shared_ptr<http::TlsContext>> made = http::make_tls_context(*read);
   // Where it fails half of a rotation may be there: the other file has not been written yet.
   if (!made) return tls_ ? tls_ : made;
   tls_ = *made;

@@ -14,14 +14,9 @@ namespace baton::api {
 
 class FakeExchange : public http::Exchange {
  public:
-  FakeExchange(http::Request request, bool over_unix_socket)
-      : request_(std::move(request)),
-        target_(http::parse_target(request_.target)),
-        over_unix_socket_(over_unix_socket) {}
+  FakeExchange(const http::Request& request, bool over_unix_socket)
+      : Exchange(request, http::parse_target(request.target), over_unix_socket) {}
 
-  const http::Request& request() const override { return request_; }
-  const http::Target& target() const override { return target_; }
-  bool over_unix_socket() const override { return over_unix_socket_; }
   void reply(http::Response response) override {
     ++replies;
     answer = std::move(response);
@@ -47,9 +42,6 @@ class FakeExchange : public http::Exchange {
   std::vector<std::string> written;
 
  private:
-  const http::Request request_;
-  const http::Target target_;
-  const bool over_unix_socket_;
   bool by_peer_ = false;
   std::function<void()> on_closed_;
 };

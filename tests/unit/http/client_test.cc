@@ -120,7 +120,7 @@ TEST(Client, ASilentTlsServerEndsAtTheDeadlineWithNothingSent) {
   const RawServer server(stay_silent);
   ClientTls anyone;
   anyone.insecure_skip_verify = true;
-  const auto connection = Connection::make(server.endpoint(), *TlsContext::make(anyone));
+  const auto connection = Connection::make(server.endpoint(), *make_tls_context(anyone));
   const Reply reply = connection->exchange(get("/"), soon(200ms));
   EXPECT_EQ(IoKind::not_sent, reply.kind);
   EXPECT_TRUE(reply.what.ends_with(": deadline exceeded")) << reply.what;

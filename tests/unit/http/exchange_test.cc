@@ -25,7 +25,7 @@ class OverEverySocket : public testing::TestWithParam<Kind> {
           std::make_shared<ServerTls>(ServerTls{issued.certificate_pem, issued.key_pem, ""});
       ClientTls trust;
       trust.ca_pem = authority_.pem();
-      auto context = TlsContext::make(trust);
+      auto context = make_tls_context(trust);
       EXPECT_TRUE(context.ok());
       tls_ = *context;
     }

@@ -68,14 +68,12 @@ TEST(Wire, RequestsThatCannotBeSentAsTheyAreAreRefused) {
 /// Fed whole and byte by byte, the outcome is the same.
 void expect_request(const std::string& text, Parsed expected) {
   for (const std::size_t step : {text.size(), std::size_t{1}}) {
-    const auto parser = MessageParser::of_request({1000, 10});
+    Parser<true> parser({1000, 10});
     std::string waiting;
     Parsed parsed = Parsed::more;
     for (std::size_t at = 0; at < text.size() && parsed == Parsed::more; at += step) {
       waiting += text.substr(at, step);
-      std::size_t used = 0;
-      parsed = parser->feed(waiting, used);
-      waiting.erase(0, used);
+      parsed = parser.feed(waiting);
     }
     EXPECT_EQ(expected, parsed) << text.substr(0, 200) << " in steps of " << step;
   }

@@ -363,6 +363,21 @@ TEST_F(HttpServer, AThrowingHandlerAndADroppedExchange) {
   EXPECT_EQ("", dropped.read_to_end());
 }
 
+// What waits for the end may own the exchange: answered for its handler, it was never freed.
+TEST_F(HttpServer, AnExchangeWhoseHandlerThrewIsLetGo) {
+  std::weak_ptr<Exchange> thrown;
+  server_ = started({.address = "127.0.0.1:0", .limits = {}, .tls = nullptr},
+                    [&](const std::shared_ptr<Exchange>& exchange) {
+                      thrown = exchange;
+                      exchange->on_closed([exchange] { FAIL() << "it was answered"; });
+                      throw std::runtime_error("after on_closed");
+                    });
+  RawPeer peer(*server_);
+  peer.send("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(peer.read_to_end().starts_with("HTTP/1.1 500 "));
+  on_server([&] { EXPECT_TRUE(thrown.expired()); });
+}
+
 TEST_F(HttpServer, RunsAndCancelsTimers) {
   serve();
   Signal has_run;

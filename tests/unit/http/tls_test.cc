@@ -28,7 +28,7 @@ class Tls : public testing::Test {
     return tls;
   }
   Reply ask(const ClientTls& tls) {
-    const auto context = TlsContext::make(tls);
+    const auto context = make_tls_context(tls);
     EXPECT_TRUE(context.ok()) << (context.ok() ? "" : context.error());
     return client_of(*server_, *context)->exchange(get("/"), soon());
   }
@@ -76,13 +76,13 @@ TEST_F(Tls, RefusesACertificateWithACommonNameOnly) {
 TEST_F(Tls, RefusesAnotherAuthority) {
   serve({"server", {"IP:127.0.0.1"}});
   expect_refused(trusting(CertificateAuthority("someone else")),
-                 "unable to get local issuer certificate; the CA in the kubeconfig does not sign "
-                 "this server");
+                 "unable to get local issuer certificate; the CA (the kubeconfig's, or in a Pod "
+                 "the service account's ca.crt) did not sign it");
 }
 
 TEST_F(Tls, ResumesTheLastSession) {
   serve({"server", {"IP:127.0.0.1"}});
-  const auto context = TlsContext::make(trusting(authority_));
+  const auto context = make_tls_context(trusting(authority_));
   for (int i = 0; i < 5; ++i) {
     const Reply reply = client_of(*server_, *context)->exchange(get("/"), soon());
     ASSERT_EQ(IoKind::ok, reply.kind) << reply.what;
@@ -92,7 +92,7 @@ TEST_F(Tls, ResumesTheLastSession) {
 
 TEST_F(Tls, DoesNotResumeForAnotherName) {
   serve({"server", {"IP:127.0.0.1"}});
-  const auto context = TlsContext::make(trusting(authority_));
+  const auto context = make_tls_context(trusting(authority_));
   ASSERT_EQ(IoKind::ok, client_of(*server_, *context)->exchange(get("/"), soon()).kind);
   Endpoint other = endpoint_of(server_->address());
   other.host = "loopback.test";  // the same server, by a name its certificate does not have
@@ -134,7 +134,7 @@ TEST(TlsContext, NamesBadPem) {
   const auto issued = authority.issue({"a", {}});
   const auto other = authority.issue({"b", {}});
   const auto error_of = [](const ClientTls& tls) {
-    const auto context = TlsContext::make(tls);
+    const auto context = make_tls_context(tls);
     return context.ok() ? "" : context.error();
   };
   ClientTls tls;
