@@ -167,6 +167,9 @@ http::Response Objects::create(const ApiRequest& request, json object) {
   if (const auto error = check_values(named, object); !error.empty()) {
     return invalid(named, error);
   }
+  if (request.kind == "Lease") {
+    drop_gated(object, nullptr);
+  }
   meta["creationTimestamp"] = timestamp();
   return outcome(named, store_.create(key, std::move(object)), "");
 }
@@ -184,6 +187,9 @@ http::Response Objects::update(const ApiRequest& request, const User& user, json
     return failure(500, "", "strconv.ParseUint: parsing \"" + version + "\": invalid syntax");
   }
   const Object stored = store_.get(key);
+  if (request.kind == "Lease") {
+    drop_gated(object, stored.get());
+  }
   if (would_be_applied(stored, object)) {
     if (!stored) {
       Access creation = request.access;
