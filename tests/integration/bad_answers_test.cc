@@ -258,17 +258,16 @@ void expect_trouble_is_seen(Baton& baton, const Row& row, double failures_before
     return ready.status == (is_ready ? 200 : 503) && holds(ready.body, check) &&
            holds(ready.body, row.words);
   })) << baton.probe("/readyz?verbose").what;
-  EXPECT_EQ(baton.metric("baton_state", {{"state", row.state}}), 1);
-  if (row.request != nullptr) {
-    EXPECT_GT(failures(baton, row), failures_before) << baton.probe("/metrics").body;
-  }
+  // Metrics and log follow the answers by a moment (R11).
+  EXPECT_TRUE(wait_until([&] { return baton.metric("baton_state", {{"state", row.state}}) == 1; }));
+  EXPECT_TRUE(row.request == nullptr ||
+              wait_until([&] { return failures(baton, row) > failures_before; }))
+      << baton.probe("/metrics").body;
   const bool is_list = row.request != nullptr && std::string(row.request) == "list";
-  EXPECT_TRUE(is_logged(baton,
-                        is_list                  ? "list_failed"
-                        : row.request != nullptr ? "write_unsettled"
-                                                 : "blocked",
-                        row.words))
-      << baton.log();
+  const std::string message = is_list                  ? "list_failed"
+                              : row.request != nullptr ? "write_unsettled"
+                                                       : "blocked";
+  EXPECT_TRUE(wait_until([&] { return is_logged(baton, message, row.words); })) << baton.log();
   EXPECT_EQ(baton.get("/leader").status, 503);
   EXPECT_EQ(baton.get("/token").status, 503);
   EXPECT_EQ(baton.probe("/livez").status, 200);
@@ -336,9 +335,9 @@ TEST(Rights, WithoutWatchTheProbeAndTheLogSaySo) {
   expect_recovery(candidates);
   EXPECT_TRUE(
       wait_until([&] { return holds(baton.probe("/readyz?verbose").body, "watch: down"); }));
-  EXPECT_TRUE(is_logged(baton, "watch_ended", "allows 'watch' on leases.coordination.k8s.io"))
-      << baton.log();
-  EXPECT_GT(baton.metric("baton_watch_restarts_total", {}), 0);
+  const std::string words = "allows 'watch' on leases.coordination.k8s.io";
+  EXPECT_TRUE(wait_until([&] { return is_logged(baton, "watch_ended", words); })) << baton.log();
+  EXPECT_TRUE(wait_until([&] { return baton.metric("baton_watch_restarts_total", {}) > 0; }));
   fault.reset();
   EXPECT_TRUE(wait_until([&] { return holds(baton.probe("/readyz?verbose").body, "watch: live"); }))
       << baton.log();

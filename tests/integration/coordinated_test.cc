@@ -37,10 +37,12 @@ void expect_blocked(Baton& baton) {
   EXPECT_EQ(baton.get("/leader").status, 503);
   EXPECT_EQ(baton.probe("/readyz").status, 503);
   EXPECT_EQ(baton.probe("/livez").status, 200);
-  EXPECT_EQ(baton.metric("baton_state", {{"state", "blocked"}}), 1);
-  const auto lines = baton.log_lines("blocked");
-  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const json& line) {
-    return line["reason"].get<std::string>().starts_with(kWords);
+  EXPECT_TRUE(wait_until([&] { return baton.metric("baton_state", {{"state", "blocked"}}) == 1; }));
+  EXPECT_TRUE(wait_until([&] {
+    const auto lines = baton.log_lines("blocked");
+    return std::any_of(lines.begin(), lines.end(), [](const json& line) {
+      return line["reason"].get<std::string>().starts_with(kWords);
+    });
   })) << baton.log();
 }
 
