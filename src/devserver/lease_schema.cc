@@ -14,7 +14,7 @@ enum class Type {
   text,
   integer,
   micro_time,
-  gated,  // coordinated election, which is off by default in 1.36: known, but not stored
+  gated,  // coordinated election, which is off by default in 1.36: see drop_gated()
 };
 
 struct Field {
@@ -101,7 +101,7 @@ std::string read_spec(json& spec, std::vector<std::string>& unknown) {
       continue;
     }
     if (auto error = check_field(*field, value); !error.empty()) return error;
-    if (field->type != Type::gated) kept[name] = value;
+    kept[name] = value;
   }
   spec = std::move(kept);
   return "";
@@ -143,6 +143,13 @@ Decoded decode_lease(json& object) {
     decoded.error = "Lease in version \"v1\" cannot be handled as a Lease: " + decoded.error;
   }
   return decoded;
+}
+
+void drop_gated(json& object, const json* stored) {
+  const json spec = stored == nullptr ? json() : stored->value("spec", json());
+  for (const Field& field : kSpec) {
+    if (field.type == Type::gated && !spec.contains(field.name)) object["spec"].erase(field.name);
+  }
 }
 
 std::string validate_lease(const json& object) {

@@ -16,6 +16,10 @@ struct Decoded {
 /// unknown fields gone.
 Decoded decode_lease(nlohmann::json& object);
 
+/// Drops what belongs to a feature that is off, unless the stored object (null: there is none) has
+/// it. For a decoded Lease.
+void drop_gated(nlohmann::json& object, const nlohmann::json* stored);
+
 /// The message of a 422, "" if the values are allowed. For a decoded Lease.
 std::string validate_lease(const nlohmann::json& object);
 

@@ -148,6 +148,7 @@ http::Response create(Store& store, const ApiRequest& request, json object) {
   if (!metadata(object, "resourceVersion").empty()) {
     return failure(500, "", "resourceVersion should not be set on objects to be created");
   }
+  if (request.kind == "Lease") drop_gated(object, nullptr);
   if (const auto error = check_values(named, object); !error.empty()) return invalid(named, error);
   meta["creationTimestamp"] = timestamp();
   return outcome(store, named, store.create(key, std::move(object)), "");
@@ -166,6 +167,7 @@ http::Response update(Store& store, const ApiRequest& request, const User& user,
     return failure(500, "", "strconv.ParseUint: parsing \"" + version + "\": invalid syntax");
   }
   const Object stored = store.get(key);
+  if (request.kind == "Lease") drop_gated(object, stored.get());
   if (would_be_applied(stored, object)) {
     if (!stored) {
       Access creation = request.access;

@@ -1,5 +1,6 @@
 #include "support/baton.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -34,8 +35,8 @@ std::string baton_program() { return BATON_PROGRAM_FOLDER "/baton"; }
 
 Baton::Baton(const BatonOptions& options)
     : options_(options),
-      local_port_(free_port()),
-      probe_port_(free_port()),
+      local_port_(options.local_port != 0 ? options.local_port : free_port()),
+      probe_port_(options.probe_port != 0 ? options.probe_port : free_port()),
       process_(command(options, local_port_, probe_port_), options.environment,
                make_folder(options.pod) + "/log"),
       local_(local_port_),
@@ -67,6 +68,21 @@ bool Baton::leads() { return get("/leader").status == 200; }
 std::int64_t Baton::token() {
   const Answer answer = get("/token");
   return answer.status == 200 ? std::strtoll(answer.body.c_str(), nullptr, 10) : -1;
+}
+
+double Baton::metric(const std::string& name, const std::map<std::string, std::string>& labels) {
+  double sum = 0;
+  std::istringstream page(probe("/metrics").body);
+  for (std::string line; std::getline(page, line);) {
+    const bool fits =
+        line.starts_with(name + "{") && std::all_of(labels.begin(), labels.end(), [&](auto& label) {
+          return line.find(label.first + "=\"" + label.second + "\"") != std::string::npos;
+        });
+    if (fits) {
+      sum += std::strtod(line.c_str() + line.rfind(' '), nullptr);
+    }
+  }
+  return sum;
 }
 
 std::vector<json> Baton::log_lines(const std::string& message) const {

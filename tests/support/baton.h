@@ -2,6 +2,7 @@
 // Ended by SIGKILL with the object; its log outlives it, for the judge.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -20,6 +21,7 @@ struct BatonOptions {
   std::string profile = "aggressive";
   std::vector<std::string> flags = {};  // more of them
   Process::Environment environment = {};
+  std::uint16_t local_port = 0, probe_port = 0;  // 0: a free one
 };
 
 class Baton {
@@ -45,6 +47,9 @@ class Baton {
   std::int64_t token();
   /// deadlineBoottimeNs of a fresh answer; 0 while it does not lead.
   std::int64_t deadline_ns();
+
+  /// The sum of the series of /metrics that carry all of `labels`; 0 if there is none.
+  double metric(const std::string& name, const std::map<std::string, std::string>& labels);
 
   /// The log so far; the lines with this "msg".
   std::string log() const { return process_.output(); }

@@ -191,6 +191,22 @@ TEST_F(ApiServerTest, ControlEditsObjectsAndLogsRequests) {
   EXPECT_EQ(log[0]["status"], 201);
 }
 
+// The fields of coordinated election, whose feature is off in 1.36: nobody can set them through the
+// API, but what an object has already stays through updates, as in the API server's strategy.
+TEST_F(ApiServerTest, FieldsOfAFeatureThatIsOffAreKeptNotSet) {
+  json wish = lease_;
+  wish["spec"]["strategy"] = "OldestEmulationVersion";
+  EXPECT_EQ(put(wish).response.status, 201);
+  EXPECT_FALSE(stored()["spec"].contains("strategy"));
+  control("PUT", "/objects/leases/e0", wish, 200);
+  json update = stored();
+  update["spec"]["holderIdentity"] = "y";
+  update["spec"]["preferredHolder"] = "z";
+  EXPECT_EQ(put(update).response.status, 200);
+  EXPECT_EQ(stored()["spec"],
+            (json{{"holderIdentity", "y"}, {"strategy", "OldestEmulationVersion"}}));
+}
+
 TEST_F(ApiServerTest, ControlRefusesWhatItDoesNotKnow) {
   control("POST", "/faults", {{"action", "explode"}}, 400);
   control("GET", "/nothing", nullptr, 404);
