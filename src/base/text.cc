@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <boost/locale/utf.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -19,20 +20,13 @@ constexpr Unit kUnits[] = {{"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s"
 constexpr std::string_view kOfNumbers = "0123456789.";
 constexpr std::int64_t kLongestNs = std::int64_t{10} * 365 * 24 * 3'600'000'000'000;
 
-/// The length of the UTF-8 sequence at `text`, 0 if it is not well formed.
+/// The length of the UTF-8 sequence at `text`, 0 if it is not well formed (also: overlong, a
+/// surrogate, above U+10FFFF).
 std::size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80   ? 1
-                             : lead < 0xC2 ? 0
-                             : lead < 0xE0 ? 2
-                             : lead < 0xF0 ? 3
-                             : lead < 0xF5 ? 4
-                                           : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
-  }
-  return length;
+  namespace utf = boost::locale::utf;
+  const char* at = text.begin();
+  const bool ok = utf::is_valid_codepoint(utf::utf_traits<char>::decode(at, text.end()));
+  return ok ? static_cast<std::size_t>(at - text.begin()) : 0;
 }
 
 }  // namespace
@@ -103,6 +97,15 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     return Error{path + ": larger than the limit of " + std::to_string(limit) + " bytes"};
   }
   return text;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

@@ -29,6 +29,8 @@ std::string_view trim(std::string_view text);
 /// The whole file, at most `limit` bytes; the error names the path and the system's reason.
 Result<std::string> read_file(const std::string& path, std::size_t limit = std::size_t{1} << 20);
 
+bool is_utf8(std::string_view text);
+
 /// Printable form of untrusted text for a log line or an error: control bytes and invalid UTF-8
 /// replaced, cut to `limit` bytes.
 std::string printable(std::string_view text, std::size_t limit = 200);

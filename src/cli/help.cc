@@ -31,7 +31,7 @@ its origin, the value, the rule and the mend, and the exit code is 2. Variables 
 
 An address is `127.0.0.1:4040`, `[::1]:4040`, `localhost:4040` (both loopbacks), `:4041` (every
 address), `unix:/path`, or several of these with commas between; `off` turns the listener off. One
-port serves one listener. A duration is a number and one unit: `us`, `ms`, `s`, `m`, `h`.
+port serves one listener. A duration is `1500ms`, `90s` or `1m30s`; units are `us` to `h`.
 
 )";
 constexpr char kLegacyPage[] = R"(

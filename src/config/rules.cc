@@ -104,7 +104,7 @@ Result<election::Duration> duration_between(std::string_view text, election::Dur
   const auto duration = parse_duration(text);
   if (!duration) {
     const bool only_unit_missing = parse_integer(text, 0, 1'000'000'000).has_value();
-    return Error{"a duration is a number and one unit (us, ms, s, m, h); write " +
+    return Error{"a duration is a number and a unit (us, ms, s, m, h), as in 90s or 1m30s; write " +
                  (only_unit_missing ? std::string(text) + "s" : "15s")};
   }
   const std::string range = "must lie between " + format_duration(min) + " and " +

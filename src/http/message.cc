@@ -4,19 +4,11 @@
 #include <ostream>
 // <ostream> first: Boost 1.74 misses it under C++20.
 #include <boost/beast/http/status.hpp>
-#include <boost/locale/utf.hpp>
+
+#include "base/text.h"
 
 namespace baton::http {
 namespace {
-
-/// Well-formed UTF-8: no overlong form, surrogate or value above U+10FFFF.
-bool is_utf8(std::string_view text) {
-  namespace utf = boost::locale::utf;
-  for (const char* at = text.begin(); at != text.end();) {
-    if (!utf::is_valid_codepoint(utf::utf_traits<char>::decode(at, text.end()))) return false;
-  }
-  return true;
-}
 
 /// In the query '+' is a space, as forms and Go's url package have it.
 bool decode(std::string_view text, bool in_query, std::string& out) {

@@ -70,7 +70,7 @@ void Elector::step(const election::Event& event) {
   const election::Status& status = election_.status();
   if (board_->publish(status)) changed_();
   for (election::Action& action : step.actions) perform(action);
-  observer_.stepped(status, client_.server_date_s());
+  observer_.stepped(status, client_.server_date_s(), boot_now());
 }
 
 /// At most one request is outstanding and one dial is queued, so their queue is never full.
@@ -121,7 +121,7 @@ void Elector::run_watch(const election::StartWatch& start) {
   const auto timeout_s =
       kShortestWatch_s + random_bits() % (kLongestWatch_s - kShortestWatch_s + 1);
   post(watch_.run(start.id, start.from, static_cast<int>(timeout_s),
-                  [this](election::Watched event) {
+                  [this, &start](election::Watched event) {
                     if (!mailbox_.try_post(std::move(event))) watch_.cancel(start.id);
                   }));
 }

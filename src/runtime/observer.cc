@@ -63,8 +63,7 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
   }
 }
 
-void Observer::stepped(const election::Status& status, std::int64_t server_date_s) {
-  const Instant now = boot_now();
+void Observer::stepped(const election::Status& status, std::int64_t server_date_s, Instant now) {
   metrics_.status(status, now);
   if (const auto gap_s = clock_check_.sample(server_date_s, now)) {
     metrics_.clock_rate_anomaly();

@@ -23,7 +23,7 @@ class Observer {
   // Election's thread; each hands over and returns.
   void notice(const election::Notice& notice, const election::Status& status);
   /// After each step. `server_date_s` as kube::LeaseClient has it.
-  void stepped(const election::Status& status, std::int64_t server_date_s);
+  void stepped(const election::Status& status, std::int64_t server_date_s, Instant now);
 
   // Any thread.
   void request_failed(const std::string& request, election::FailureKind kind) {

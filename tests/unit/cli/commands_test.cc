@@ -51,7 +51,7 @@ TEST(Commands, BadUsageExitsTwoWithOneLine) {
       {{"status", "--watch=yes"}, "--watch: takes no value; leave it out"},
       {{"status", "--watch", "--watch"}, "--watch: is given twice; remove one"},
       {{"drained", "--term"}, "--term: needs a value, ID"},
-      {{"resign", "--wait=10"}, "a duration is a number and one unit (us, ms, s, m, h); write 10s"},
+      {{"resign", "--wait=10"}, "a duration is a number and a unit (us, ms, s, m, h), as in 90s or 1m30s; write 10s"},
       {{"resign", "--announce", "--drained"}, "--announce releases nothing"},
       {{"probe"}, "write live, ready, started or leader"},
       {{"probe", "alive"}, "probe: \"alive\": write live"},

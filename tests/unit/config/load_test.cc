@@ -198,7 +198,7 @@ TEST(Load, EachBadValueIsRefusedByItsRule) {
       {"--lock-delay=61m", "write at most 1h"},
       {"--token-floor=-1", "from 0 to 999999999999999999"},
       {"--token-floor=1000000000000000000", "from 0 to 999999999999999999"},
-      {"--warm-up-limit=1d", "one unit"},
+      {"--warm-up-limit=1d", "a unit"},
       {"--grace-period=0s", "write at least 1s"},
       {"--holders=web,web", "names web twice"},
       {"--holders=web,", "a DNS label"},
