@@ -12,16 +12,13 @@ using election::State;
 
 Json schema_of(const Field& field) {
   switch (field.kind) {
-    case Kind::flag:
-      return {{"type", "boolean"}};
+    case Kind::flag: return {{"type", "boolean"}};
     case Kind::duration:
       return {{"type", "string"},
               {"example", "3s"},
               {"description", "0s to " + format_duration(field.at_most)}};
-    case Kind::token:
-      return {{"type", "string"}, {"pattern", "^[1-9][0-9]{0,17}$"}};
-    case Kind::text:
-      break;
+    case Kind::token: return {{"type", "string"}, {"pattern", "^[1-9][0-9]{0,17}$"}};
+    case Kind::text: break;
   }
   return {{"type", "string"}};
 }

@@ -53,8 +53,7 @@ Refusal check_caller(const http::Exchange& exchange) {
 Refusal check_value(const Field& field, const std::string& value) {
   const std::string head = std::string(field.name) + ": " + shown(value);
   switch (field.kind) {
-    case Kind::text:
-      break;
+    case Kind::text: break;
     case Kind::flag:
       if (value.empty() || value == "true" || value == "false") break;
       return error_answer(400, head + " is neither true nor false; write one of them");

@@ -116,17 +116,13 @@ void ApiServer::serve(const CallPointer& call, const Fault& fault) {
   const bool is_watch = call->request && call->request->access.verb == "watch";
   switch (fault.kind) {
     case FaultKind::drop_request:
-    case FaultKind::partition:
-      return hold(call);
-    case FaultKind::cut:
-      return;  // let go unanswered, the exchange closes its connection
-    case FaultKind::answer:
-      return reply(call, answer_of(fault));
+    case FaultKind::partition: return hold(call);
+    case FaultKind::cut: return;  // let go unanswered, the exchange closes its connection
+    case FaultKind::answer: return reply(call, answer_of(fault));
     case FaultKind::delay_request:
       server_->after(fault.delay, [this, call] { serve(call, {}); });
       return;
-    default:
-      break;
+    default: break;
   }
   if (is_watch && call->user != nullptr && call->user->may(call->request->access) &&
       call->request->bad_query.empty()) {
@@ -141,24 +137,15 @@ void ApiServer::serve(const CallPointer& call, const Fault& fault) {
 void ApiServer::answer_with(const CallPointer& call, const Fault& fault) {
   http::Response response = answer(*call);
   switch (fault.kind) {
-    case FaultKind::cut_after_commit:
-      return;
-    case FaultKind::drop_answer:
-      return hold(call);
+    case FaultKind::cut_after_commit: return;
+    case FaultKind::drop_answer: return hold(call);
     case FaultKind::delay_answer:
       server_->after(fault.delay, [this, call, response] { reply(call, response); });
       return;
-    case FaultKind::duplicate:
-      response = answer(*call);
-      break;
-    case FaultKind::truncate:
-      response.body.resize(response.body.size() / 2);
-      break;
-    case FaultKind::alter:
-      alter(response, fault.patch);
-      break;
-    default:
-      break;
+    case FaultKind::duplicate: response = answer(*call); break;
+    case FaultKind::truncate: response.body.resize(response.body.size() / 2); break;
+    case FaultKind::alter: alter(response, fault.patch); break;
+    default: break;
   }
   reply(call, std::move(response));
 }

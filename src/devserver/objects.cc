@@ -83,20 +83,16 @@ http::Response outcome(Store& store, const ApiRequest& request, const Stored& st
                        const std::string& uid) {
   const Access& access = request.access;
   switch (stored.outcome) {
-    case Outcome::ok:
-      return json_answer(200, *stored.object);
-    case Outcome::created:
-      return json_answer(201, *stored.object);
-    case Outcome::not_found:
-      return not_found(access);
+    case Outcome::ok: return json_answer(200, *stored.object);
+    case Outcome::created: return json_answer(201, *stored.object);
+    case Outcome::not_found: return not_found(access);
     case Outcome::exists:
       return failure(409, "AlreadyExists", access.object() + " already exists", &access);
     case Outcome::invalid:
       return invalid(request, access.object() +
                                   " is invalid: metadata.resourceVersion: Invalid value: 0: "
                                   "must be specified for an update");
-    case Outcome::conflict:
-      break;
+    case Outcome::conflict: break;
   }
   const Object there = store.get(key_of(request));
   const std::string there_uid = there ? metadata(*there, "uid") : "";

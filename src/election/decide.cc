@@ -134,7 +134,8 @@ std::string Election::Impl::why_not_contend() const {
   if (is_terminating_) return "terminating";
   if (!unhealthy_.empty()) return "the application is unhealthy: " + unhealthy_;
   if (announced_until_ != kLongAgo) return "the end of the Pod was announced";
-  if (hold_off_until_ != kLongAgo) return "held off after a resign, until another term is seen (R18)";
+  if (hold_off_until_ != kLongAgo)
+    return "held off after a resign, until another term is seen (R18)";
   return "";
 }
 

@@ -34,7 +34,8 @@ void Election::Impl::pass_time() {
   if (is_watching_ &&
       now_ >= watch_heard_ + times_.lease_duration * 3 / 5 + times_.request_timeout) {
     drop_watch();
-    notice(NoticeKind::watch_ended, "R16: silent for 0.6 x the lease duration + the request timeout");
+    notice(NoticeKind::watch_ended,
+           "R16: silent for 0.6 x the lease duration + the request timeout");
   }
 }
 

@@ -10,14 +10,10 @@ const std::string& Lease::annotated(const std::string& key) const {
 
 const char* to_string(WriteKind kind) {
   switch (kind) {
-    case WriteKind::create:
-      return "create";
-    case WriteKind::acquire:
-      return "acquire";
-    case WriteKind::renew:
-      return "renew";
-    case WriteKind::release:
-      return "release";
+    case WriteKind::create: return "create";
+    case WriteKind::acquire: return "acquire";
+    case WriteKind::renew: return "renew";
+    case WriteKind::release: return "release";
   }
   return "";
 }

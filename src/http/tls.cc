@@ -100,8 +100,7 @@ std::string mend_for(long verify_result) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return "renew the server's certificate, or set this machine's clock";
-    default:
-      return "check the server's certificate and the CA";
+    default: return "check the server's certificate and the CA";
   }
 }
 

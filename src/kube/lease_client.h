@@ -60,7 +60,8 @@ class LeaseClient : LeaseRequests {
   /// The call under way, if there is one, and every later one return at once as unknown. Any
   /// thread.
   void cancel();
-  /// The server's Date in the last answer that had one, in seconds since 1970; 0 before. Any thread.
+  /// The server's Date in the last answer that had one, in seconds since 1970; 0 before. Any
+  /// thread.
   std::int64_t server_date_s() const { return date_s_; }
 
  private:

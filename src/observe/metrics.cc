@@ -97,34 +97,21 @@ void Metrics::notice(const election::Notice& notice) {
       transitions_.Add({{"change", "gained"}, {"reason", ""}}).Increment();
       gained_term_ = notice.term_id;
       break;
-    case NoticeKind::extended:
-      renew_latency_.Observe(seconds(notice.took));
-      break;
-    case NoticeKind::lost:
-      lost(notice.reason);
-      break;
-    case NoticeKind::draining:
-      drain_reason_ = notice.reason;
-      break;
+    case NoticeKind::extended: renew_latency_.Observe(seconds(notice.took)); break;
+    case NoticeKind::lost: lost(notice.reason); break;
+    case NoticeKind::draining: drain_reason_ = notice.reason; break;
     case NoticeKind::released:  // also of a term that never began or that had lapsed
       if (gained_term_ == notice.term_id) lost(drain_reason_);
       break;
-    case NoticeKind::watch_ended:
-      watch_restarts_.Increment();
-      break;
-    case NoticeKind::attempt:
-      attempts_.Increment();
-      break;
+    case NoticeKind::watch_ended: watch_restarts_.Increment(); break;
+    case NoticeKind::attempt: attempts_.Increment(); break;
     case NoticeKind::write_unsettled: {
       const std::lock_guard lock(mutex_);
       if (last_.believes) slowpath_.Increment();
       break;
     }
-    case NoticeKind::history_went_back:
-      history_.Increment();
-      break;
-    default:
-      break;
+    case NoticeKind::history_went_back: history_.Increment(); break;
+    default: break;
   }
 }
 

@@ -12,8 +12,8 @@ namespace baton::runtime {
 
 class ClockCheck {
  public:
-  /// Takes the server's Date (whole seconds) in its last answer, and when it was seen here; 0 or the
-  /// same Date again is no sample. Once a minute has passed between two samples: the seconds by
+  /// Takes the server's Date (whole seconds) in its last answer, and when it was seen here; 0 or
+  /// the same Date again is no sample. Once a minute has passed between two samples: the seconds by
   /// which they differ, if that is more than the 10 % that R3 covers and the 2 s that cutting off
   /// to whole seconds can make.
   std::optional<double> sample(std::int64_t date_s, Instant at) {

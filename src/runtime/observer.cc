@@ -14,21 +14,17 @@ constexpr Duration kEventTimeout = std::chrono::seconds(5);
 Level level_of(NoticeKind kind) {
   switch (kind) {
     case NoticeKind::observed:
-    case NoticeKind::attempt:
-      return Level::debug;
+    case NoticeKind::attempt: return Level::debug;
     case NoticeKind::gained:
     case NoticeKind::extended:
     case NoticeKind::draining:
     case NoticeKind::released:
-    case NoticeKind::watch_ended:
-      return Level::info;
+    case NoticeKind::watch_ended: return Level::info;
     case NoticeKind::lost:
     case NoticeKind::write_unsettled:
     case NoticeKind::list_failed:
-    case NoticeKind::blocked:
-      return Level::warning;
-    case NoticeKind::history_went_back:
-      return Level::error;
+    case NoticeKind::blocked: return Level::warning;
+    case NoticeKind::history_went_back: return Level::error;
   }
   return Level::info;
 }

@@ -153,8 +153,7 @@ class Process {
       return;
     }
     switch (judge_termination(settings_.sidecar, *pod, boot_now() - sigterm_at)) {
-      case TerminationProof::none:
-        break;
+      case TerminationProof::none: break;
       case TerminationProof::work_has_ended:
         elector_.post(election::WorkEnded{election::Proof::native_termination, ""});
         break;

@@ -29,10 +29,8 @@ election::Failure refusal(devserver::Outcome outcome) {
   switch (outcome) {
     case devserver::Outcome::invalid:
       return {FailureKind::refused, {}, "422 must be specified for an update"};
-    case devserver::Outcome::not_found:
-      return {FailureKind::not_found, {}, "404"};
-    default:
-      return {FailureKind::conflict, {}, "409 the object has been modified"};
+    case devserver::Outcome::not_found: return {FailureKind::not_found, {}, "404"};
+    default: return {FailureKind::conflict, {}, "409 the object has been modified"};
   }
 }
 

@@ -106,8 +106,7 @@ void Application::say_ended(const std::string& term_id) {
       said_.insert(term_id);
       tell_(election::WorkEnded{election::Proof::process_exited, term_id});
       break;
-    case Says::nothing:
-      break;
+    case Says::nothing: break;
   }
 }
 

@@ -52,16 +52,11 @@ bool released(const election::Lease& lease) {
 
 const char* to_string(Limit limit) {
   switch (limit) {
-    case Limit::frozen_clock:
-      return "a machine frozen with its clocks";
-    case Limit::restored_below:
-      return "a store restored without a revision bump";
-    case Limit::raised_token_lost:
-      return "a token raised above the store's revision, then lost";
-    case Limit::longer_d_forgotten:
-      return "different lease durations, and the record's destroyed";
-    case Limit::over_an_hour:
-      return "a lease duration above an hour";
+    case Limit::frozen_clock: return "a machine frozen with its clocks";
+    case Limit::restored_below: return "a store restored without a revision bump";
+    case Limit::raised_token_lost: return "a token raised above the store's revision, then lost";
+    case Limit::longer_d_forgotten: return "different lease durations, and the record's destroyed";
+    case Limit::over_an_hour: return "a lease duration above an hour";
   }
   return "";
 }

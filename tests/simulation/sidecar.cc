@@ -312,14 +312,9 @@ void Sidecar::serve_write(const election::SendWrite& send, const nlohmann::json&
     if (world_.now() < machine_.link.altered_until) {
       ++counts_.faults["altered answer"];
       switch (world_.random().below(3)) {
-        case 0:
-          shown.version = send.write.base.version.value_or(1);
-          break;
-        case 1:
-          shown.annotations = {{election::annotation::kTerm, "altered"}};
-          break;
-        default:
-          shown.holder = "somebody-else";
+        case 0: shown.version = send.write.base.version.value_or(1); break;
+        case 1: shown.annotations = {{election::annotation::kTerm, "altered"}}; break;
+        default: shown.holder = "somebody-else";
       }
     }
     reply = election::Written{send.id, std::move(shown)};

@@ -44,8 +44,10 @@ TEST(Rules, ADurationHasOneUnitAndLiesInItsRange) {
   const auto why = [](std::string_view text) {
     return duration_between(text, seconds(1), hours(1), true).error();
   };
-  EXPECT_EQ(why("15"), "a duration is a number and a unit (us, ms, s, m, h), as in 90s or 1m30s; write 15s");
-  EXPECT_EQ(why("15sec"), "a duration is a number and a unit (us, ms, s, m, h), as in 90s or 1m30s; write 15s");
+  EXPECT_EQ(why("15"),
+            "a duration is a number and a unit (us, ms, s, m, h), as in 90s or 1m30s; write 15s");
+  EXPECT_EQ(why("15sec"),
+            "a duration is a number and a unit (us, ms, s, m, h), as in 90s or 1m30s; write 15s");
   EXPECT_EQ(why("1500ms"), "must lie between 1s and 1h, in whole seconds; write 2s");
   EXPECT_EQ(why("0s"), "must lie between 1s and 1h, in whole seconds; write at least 1s");
   EXPECT_EQ(why("2h"), "must lie between 1s and 1h, in whole seconds; write at most 1h");

@@ -223,31 +223,17 @@ TEST_P(R9Reply, CountsOnlyIfItShowsWhatWasSent) {
   reply.spec = "as written";
   reply.version = world.store.revision() + 1;
   switch (GetParam()) {
-    case 0:
-      break;
-    case 1:
-      reply.uid = "another";
-      break;
-    case 2:
-      reply.holder = "another";
-      break;
-    case 3:
-      reply.annotations[annotation::kTerm] = "another";
-      break;
+    case 0: break;
+    case 1: reply.uid = "another"; break;
+    case 2: reply.holder = "another"; break;
+    case 3: reply.annotations[annotation::kTerm] = "another"; break;
     case 4:
       reply.annotations[annotation::kFencingToken] = "999999";  // above, so that R14 is silent
       break;
-    case 5:
-      reply.annotations[annotation::kAttempt] = "another";
-      break;
-    case 6:
-      reply.version = put->write.base.version;
-      break;
-    case 7:
-      reply.version = {};
-      break;
-    default:
-      FAIL();
+    case 5: reply.annotations[annotation::kAttempt] = "another"; break;
+    case 6: reply.version = put->write.base.version; break;
+    case 7: reply.version = {}; break;
+    default: FAIL();
   }
   step = election.step(Written{put->id, reply}, kStart + milliseconds(10), kLongAgo);
   EXPECT_EQ(election.status().believes, GetParam() == 0);

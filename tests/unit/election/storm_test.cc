@@ -57,16 +57,11 @@ class Storm {
   Fate fate() {
     if (pick(100) >= badness_) return served();
     switch (pick(6)) {
-      case 0:
-        return lost(true);
-      case 1:
-        return lost(false);
-      case 2:
-        return slow(milliseconds(pick(2000)));
-      case 3:
-        return failed(FailureKind::unavailable);
-      case 4:
-        return failed(FailureKind::conflict);
+      case 0: return lost(true);
+      case 1: return lost(false);
+      case 2: return slow(milliseconds(pick(2000)));
+      case 3: return failed(FailureKind::unavailable);
+      case 4: return failed(FailureKind::conflict);
       default: {
         Fate late = lost(true);
         late.applied_after = milliseconds(pick(20000));
@@ -82,23 +77,14 @@ class Storm {
     if (runner == nullptr || runner->has_exited) return start(static_cast<int>(pick(3)));
     const auto& lease = world_.store.lease();
     switch (pick(14)) {
-      case 0:
-        return world_.break_watch(*runner);
-      case 1:
-        runner->is_cut_off = pick(2) == 0;
-        return;
-      case 2:
-        return void(runner->feed(Resign{}));
-      case 3:
-        return void(runner->feed(WorkEnded{Proof::drained, ""}));
-      case 4:
-        return void(runner->feed(Announce{}));
-      case 5:
-        return void(runner->feed(Terminate{}));
-      case 6:
-        return void(runner->feed(ApplicationHealth{pick(2) == 0, "test"}));
-      case 7:
-        return void(runner->feed(AdvanceToken{1}));  // one above the revision: not covered
+      case 0: return world_.break_watch(*runner);
+      case 1: runner->is_cut_off = pick(2) == 0; return;
+      case 2: return void(runner->feed(Resign{}));
+      case 3: return void(runner->feed(WorkEnded{Proof::drained, ""}));
+      case 4: return void(runner->feed(Announce{}));
+      case 5: return void(runner->feed(Terminate{}));
+      case 6: return void(runner->feed(ApplicationHealth{pick(2) == 0, "test"}));
+      case 7: return void(runner->feed(AdvanceToken{1}));  // one above the revision: not covered
       case 8:
         // Its Pod is gone with it: what was handed out ends.
         world_.kill(*runner);
@@ -116,8 +102,7 @@ class Storm {
       case 12:
         if (lease) world_.store.edit([](Lease& edited) { edited.duration_s = 1; });
         return;
-      default:
-        return world_.bookmark();
+      default: return world_.bookmark();
     }
   }
 
