@@ -63,11 +63,13 @@ Route probe(std::string_view path, std::string_view summary, std::function<Check
 
 /// The probes and `other`.
 http::Handler probes_and(const Context& context, Route other) {
-  const Checks up{{"server", true, "up"}};
   return router({probe("/livez", "The election's thread makes progress.", context.liveness),
                  probe("/readyz", "The sidecar works; standbys are ready.",
                        [context] { return readiness(context); }),
-                 probe("/startupz", "The server is up.", [up] { return up; }),
+                 probe("/startupz", "The server is up.",
+                       [] {
+                         return Checks{{"server", true, "up"}};
+                       }),
                  probe("/leaderz", "This Pod leads, its application ready.",
                        [context] { return leadership(context); }),
                  std::move(other)},

@@ -97,8 +97,7 @@ const Row kRows[] = {
      R"({"action":"alter","patch":{"metadata":{"annotations":)"
      R"({"baton/fencing-token":"99999999999999999999"}}}})",
      "blocked", "baton/fencing-token is '99999999999999999999'", nullptr, nullptr, kHeldFor3s},
-    {"WrongAuthority", "", "degraded", "the CA in the kubeconfig does not sign this server", "list",
-     "unknown", "{}", wrong_authority},
+    {"WrongAuthority", "", "degraded", "did not sign it", "list", "unknown", "{}", wrong_authority},
     {"NobodyListens", "", "degraded", "Connection refused", "list", "unknown", "{}",
      nobody_listens},
 };

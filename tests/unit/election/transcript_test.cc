@@ -222,7 +222,7 @@ class Story {
   std::string said_;
 };
 
-const std::filesystem::path kFolder = std::filesystem::path(__FILE__).parent_path() / "transcripts";
+const std::filesystem::path kFolder = BATON_SOURCE_FOLDER "/tests/unit/election/transcripts";
 
 // The file again, with what was said after each command.
 std::string replay(const std::filesystem::path& path) {

@@ -119,7 +119,7 @@ TEST_F(MetricsTest, ReleasedTermsAreCountedByWhyTheyWereDrained) {
 // Every sentence with which src/election ends or drains a term has a class, which docs/metrics.md
 // lists; only a term that never began or was counted as lapsed has none.
 TEST_F(MetricsTest, EveryReasonOfTheElectionHasAClassInDocs) {
-  const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
+  const std::filesystem::path root = BATON_SOURCE_FOLDER;
   const auto text_of = [](const std::filesystem::path& path) {
     std::ifstream file(path);
     return std::string(std::istreambuf_iterator<char>(file), {});
@@ -215,9 +215,8 @@ TEST_F(MetricsTest, ThePageInDocsAgrees) {
   notice(NoticeKind::gained);
   metrics_.request_failed("renew", election::FailureKind::conflict);
   const std::set<std::string> expected = rows_of(metrics_.text(at_s(1)));
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../../docs/metrics.md";
-  std::ifstream page(path);
-  ASSERT_TRUE(page) << path;
+  std::ifstream page(BATON_SOURCE_FOLDER "/docs/metrics.md");
+  ASSERT_TRUE(page);
   std::set<std::string> found;
   for (std::string line; std::getline(page, line);) {
     if (line.starts_with("| `baton_") || line.starts_with("| `leader_")) found.insert(line);
