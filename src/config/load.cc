@@ -228,7 +228,8 @@ bool is_service_variable(const std::string& name, std::string_view value) {
   static const std::regex form(
       "_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$");
   if (name.ends_with("_PORT") && value.find("://") != value.npos) return true;
-  return std::regex_search(name, form);
+  // A Service's name and a port's have 63 characters each; the library's search recurses.
+  return name.size() < 200 && std::regex_search(name, form);
 }
 
 Loaded load(const std::vector<std::string>& arguments, const Environment& environment) {

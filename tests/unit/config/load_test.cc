@@ -149,6 +149,7 @@ TEST(Load, VariablesThatKubernetesSetsForAServiceAreNoSettings) {
             "");
   EXPECT_NE(refusal({}, {{"BATON_PROBE_PORT", "4041"}}), "");
   EXPECT_NE(refusal({}, {{"BATON_PORT_X_TCP", "1"}}), "");
+  EXPECT_NE(refusal({}, {{"BATON_PORT_" + std::string(200'000, '1'), "1"}}), "");
   for (const Setting& setting : settings_table()) {
     EXPECT_FALSE(is_service_variable(variable_of(setting.key), "tcp://10.0.0.1:1")) << setting.key;
   }
