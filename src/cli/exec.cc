@@ -8,19 +8,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/descriptor.h"
 #include "cli/child.h"
 #include "cli/commands.h"
 #include "cli/feed.h"
 #include "cli/leash.h"
 #include "cli/local_client.h"
-#include "runtime/mailbox.h"
 
 namespace baton::cli {
 namespace {
 
-using runtime::Descriptor;
-
-constexpr std::chrono::seconds kAnswer(5);
+constexpr std::chrono::seconds kResigned(5);  // for the answer to the last word
 
 /// One wait for signals, time and news. Made before any other thread: the signals stay blocked in
 /// all of them until the process ends, so that one that comes while baton resigns ends nothing.
@@ -140,7 +138,7 @@ class Executor {
     const nlohmann::json body = {{"termId", term_id}};
     const std::string name = holder_.empty() ? "" : "&name=" + percent_encoded(holder_);
     const auto answer =
-        call_.client->call("POST", "/resign?drained=true" + name, kAnswer, body.dump());
+        call_.client->call("POST", "/resign?drained=true" + name, kResigned, body.dump());
     if (!is_done(answer)) call_.fail(kFailed, "resign: " + describe(answer));
   }
 

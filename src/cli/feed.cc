@@ -3,8 +3,8 @@
 namespace baton::cli {
 namespace {
 
-constexpr std::chrono::seconds kAnswer(1);
-constexpr std::chrono::milliseconds kAgain(250);  // from one try to open a stream to the next
+constexpr std::chrono::seconds kPrompt(1);  // for an answer: the application waits for the news
+constexpr std::chrono::milliseconds kReopen(250);  // from one try to open a stream to the next
 
 }  // namespace
 
@@ -46,16 +46,16 @@ void Feed::loop() {
       if (is_stopping_) return;
       must_reopen_ = false;
     }
-    try_at = boot_now() + kAgain;
+    try_at = boot_now() + kReopen;
     // Finds the address that answers, and the deadline where no stream can be had.
-    publish(client_.document(kAnswer));
+    publish(client_.document(kPrompt));
     hold();
   }
 }
 
 /// Until the stream ends or is canceled; leaving closes it.
 void Feed::hold() {
-  const auto stream = client_.open_events(kAnswer, query_);
+  const auto stream = client_.open_events(kPrompt, query_);
   if (!stream) return;
   {
     const std::lock_guard lock(mutex_);

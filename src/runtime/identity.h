@@ -3,10 +3,10 @@
 
 #include <string>
 
+#include "base/descriptor.h"
 #include "base/result.h"
 #include "config/settings.h"
 #include "kube/cluster.h"
-#include "runtime/mailbox.h"
 
 namespace baton::runtime {
 

@@ -7,14 +7,6 @@
 #include <cstdlib>
 
 namespace baton::runtime {
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
 
 Mailbox::Mailbox() : timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)) {
   if (timer_.open()) return;

@@ -6,23 +6,10 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "election/event.h"
 
 namespace baton::runtime {
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int get() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 class Mailbox {
  public:
