@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<FaultKind, const char*>, 12> kKinds = {{
+constexpr std::array<std::pair<FaultKind, const char*>, 15> kKinds = {{
     {FaultKind::delay_request, "delay_request"},
     {FaultKind::delay_answer, "delay_answer"},
     {FaultKind::drop_request, "drop_request"},
@@ -25,7 +25,15 @@ constexpr std::array<std::pair<FaultKind, const char*>, 12> kKinds = {{
     {FaultKind::alter, "alter"},
     {FaultKind::stall, "stall"},
     {FaultKind::partition, "partition"},
+    {FaultKind::hold_answer, "hold_answer"},
+    {FaultKind::close_after, "close_after"},
+    {FaultKind::slow, "slow"},
 }};
+
+bool is_of_proxy(FaultKind kind) {
+  return kind == FaultKind::hold_answer || kind == FaultKind::close_after ||
+         kind == FaultKind::slow;
+}
 
 Duration milliseconds(const json& value) {
   return std::chrono::milliseconds(value.get<std::int64_t>());
@@ -52,6 +60,7 @@ const std::map<std::string, Setter> kSetters = {
     {"for_ms",
      [](Fault& f, const json& value, Instant now) { f.until = now + milliseconds(value); }},
     {"delay_ms", [](Fault& f, const json& value, Instant) { f.delay = milliseconds(value); }},
+    {"bytes_per_s", [](Fault& f, const json& value, Instant) { value.get_to(f.bytes_per_s); }},
     {"code", [](Fault& f, const json& value, Instant) { value.get_to(f.code); }},
     {"retry_after", [](Fault& f, const json& value, Instant) { value.get_to(f.retry_after); }},
     {"content_type", [](Fault& f, const json& value, Instant) { value.get_to(f.content_type); }},
@@ -64,8 +73,8 @@ bool meets(const Fault& fault, const Met& met, Instant now) {
   const auto same = [](const std::string& wanted, const std::string& text) {
     return wanted.empty() || wanted == text;
   };
-  return now < fault.until && same(fault.user, met.user) && same(fault.resource, met.resource) &&
-         same(fault.name, met.name) &&
+  return now < fault.until && !fault.is_spent && same(fault.user, met.user) &&
+         same(fault.resource, met.resource) && same(fault.name, met.name) &&
          (fault.verbs.empty() ||
           std::find(fault.verbs.begin(), fault.verbs.end(), met.verb) != fault.verbs.end());
 }
@@ -92,6 +101,11 @@ Result<int> Faults::add(const json& wish, Instant now) {
       return Error{field + error.what() + "; see docs/devserver.md"};
     }
   }
+  if (!of_proxy_ && is_of_proxy(fault.kind)) {
+    return Error{std::string("\"action\": \"") + to_string(fault.kind) +
+                 "\": only baton-fault-proxy does that; see docs/devserver.md"};
+  }
+  if (fault.bytes_per_s <= 0) return Error{"\"bytes_per_s\" must be above 0"};
   fault.id = ++last_id_;
   faults_.push_back(std::move(fault));
   return last_id_;
@@ -99,6 +113,11 @@ Result<int> Faults::add(const json& wish, Instant now) {
 
 bool Faults::remove(int id) {
   return std::erase_if(faults_, [&](const Fault& fault) { return fault.id == id; }) > 0;
+}
+
+bool Faults::has(int id) const {
+  return std::any_of(faults_.begin(), faults_.end(),
+                     [&](const Fault& fault) { return fault.id == id; });
 }
 
 json Faults::list() const {
@@ -124,7 +143,10 @@ Fault Faults::for_request(const Met& met, Instant now) {
       continue;
     }
     Fault found = *fault;
-    if (fault->count > 0 && --fault->count == 0) faults_.erase(fault);
+    if (fault->count > 0 && --fault->count == 0) {
+      fault->is_spent = true;
+      if (fault->kind != FaultKind::hold_answer) faults_.erase(fault);
+    }
     return found;
   }
   return {};
@@ -132,11 +154,21 @@ Fault Faults::for_request(const Met& met, Instant now) {
 
 Fault Faults::for_event(const Met& met, Instant now) const {
   for (const Fault& fault : faults_) {
-    const bool of_streams = fault.kind == FaultKind::stall || fault.kind == FaultKind::partition ||
-                            fault.kind == FaultKind::alter || fault.kind == FaultKind::duplicate;
-    if (of_streams && meets(fault, met, now)) return fault;
+    if (acts_on_events(fault) && meets(fault, met, now)) return fault;
   }
   return {};
+}
+
+bool Faults::acts_on_events(const Fault& fault) const {
+  switch (fault.kind) {
+    case FaultKind::stall:
+    case FaultKind::partition:
+    case FaultKind::alter:
+    case FaultKind::duplicate: return true;
+    case FaultKind::delay_answer:
+    case FaultKind::slow: return of_proxy_;
+    default: return false;
+  }
 }
 
 }  // namespace baton::devserver

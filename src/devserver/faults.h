@@ -25,6 +25,10 @@ enum class FaultKind {
   alter,             // seen; `patch` (a JSON merge patch) changes every object in the answer
   stall,             // running watches fall silent, and stay so
   partition,         // drop_request and stall
+  // What only the fault proxy of the tests does.
+  hold_answer,  // seen, answered when the fault is deleted
+  close_after,  // answered with Connection: close, as by a server that is going away
+  slow,         // the answer and the events come at bytes_per_s
 };
 
 struct Fault {
@@ -36,7 +40,9 @@ struct Fault {
   int skip = 0;            // lets so many pass first
   int count = 0;           // then meets so many; 0: all
   Instant until = kNever;  // and none after this
+  bool is_spent = false;   // hold_answer: has met its count, and holds until it is deleted
   Duration delay{0};
+  std::int64_t bytes_per_s = 1000;
   int code = 200;
   std::string retry_after, content_type, body;
   std::string patch;  // JSON text
@@ -48,10 +54,14 @@ struct Met {
 
 class Faults {
  public:
+  /// `of_proxy`: of the fault proxy, which also delays and slows the events of running watches.
+  explicit Faults(bool of_proxy = false) : of_proxy_(of_proxy) {}
+
   /// The fields as docs/devserver.md lists them. The error names the field.
   Result<int> add(const nlohmann::json& wish, Instant now);
   bool remove(int id);
   void clear() { faults_.clear(); }
+  bool has(int id) const;
   nlohmann::json list() const;
 
   /// The first fault that meets this request, counted as met. Not stall.
@@ -60,6 +70,9 @@ class Faults {
   Fault for_event(const Met& met, Instant now) const;
 
  private:
+  bool acts_on_events(const Fault& fault) const;
+
+  const bool of_proxy_;
   std::vector<Fault> faults_;
   int last_id_ = 0;
 };

@@ -16,14 +16,16 @@ std::string address(std::uint16_t port) { return "127.0.0.1:" + std::to_string(p
 
 std::vector<std::string> command(const BatonOptions& options, std::uint16_t local_port,
                                  std::uint16_t probe_port) {
-  std::vector<std::string> words = {baton_program(),
-                                    "run",
-                                    "--kubeconfig=" + TestCluster::get().kubeconfig(options.user),
-                                    "--namespace=baton-test",
-                                    "--election=" + options.election,
-                                    "--pod-name=" + options.pod,
-                                    "--local-address=" + address(local_port),
-                                    "--probe-address=" + address(probe_port)};
+  std::vector<std::string> words = {
+      options.program.empty() ? baton_program() : options.program,
+      "run",
+      "--kubeconfig=" + (options.kubeconfig.empty() ? TestCluster::get().kubeconfig(options.user)
+                                                    : options.kubeconfig),
+      "--namespace=baton-test",
+      "--election=" + options.election,
+      "--pod-name=" + options.pod,
+      "--local-address=" + address(local_port),
+      "--probe-address=" + address(probe_port)};
   words.insert(words.end(), options.flags.begin(), options.flags.end());
   words.push_back("--profile=" + options.profile);
   return words;

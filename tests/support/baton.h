@@ -17,6 +17,8 @@ namespace baton::test {
 struct BatonOptions {
   std::string election;
   std::string user = "candidate-0";  // whose kubeconfig
+  std::string kubeconfig = {};       // another one than that user's
+  std::string program = {};          // another one than baton
   std::string pod = "p0";
   std::string profile = "aggressive";
   std::vector<std::string> flags = {};  // more of them

@@ -30,6 +30,10 @@ class Candidates {
 
   /// Two leaders at once, or tokens that do not rise, are test failures. How many terms there were.
   std::size_t judge();
+  /// A Stage judges instead (tests/faults).
+  void leave_to_checker() { is_judged_ = true; }
+  /// All logs, also of those that were restarted.
+  std::vector<NamedLog> logs() const;
 
  private:
   BatonOptions options(int index) const;
@@ -38,6 +42,7 @@ class Candidates {
   std::function<void(BatonOptions&)> change_;
   std::vector<std::unique_ptr<Baton>> batons_;
   std::vector<NamedLog> old_logs_;
+  bool is_judged_ = false;
 };
 
 }  // namespace baton::test
