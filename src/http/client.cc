@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "http/answer.h"
 #include "http/sockets.h"
 #include "http/stream.h"
@@ -281,6 +282,7 @@ class ConnectionImpl final : public Connection {
         })) {
       return failure;
     }
+    if (request.method == "PUT") failpoint(Failpoint::write_sent);
     answer_.expect(request.method == "HEAD");
     while (!answer_.is_done() && !(stream && answer_.is_head_done() && answer_.status() == 200)) {
       // Looked at here too, for a peer that always has more to say.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "kube/formats.h"
 #include "kube/lease_codec.h"
@@ -96,7 +97,12 @@ WriteAnswer LeaseClient::write(election::RequestId id, const election::LeaseWrit
       request("PUT", "/" + target_.name + "?fieldManager=baton" + timeout_parameter());
   put.headers.emplace_back("Content-Type", "application/json");
   put.body = encode_write(write, target_.namespace_name, target_.name, wall_now_micro());
+  const bool is_release = write.kind == WriteKind::release;
+  failpoint(Failpoint::write_before_send);
+  if (is_release) failpoint(Failpoint::release_before_send);
   const http::Reply reply = exchange(put);
+  failpoint(Failpoint::write_answered);
+  if (is_release) failpoint(Failpoint::release_answered);
   if (reply.kind != IoKind::ok || reply.response.status >= 300) {
     return election::WriteFailed{id, failure(verb, reply)};
   }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/failpoint.h"
 #include "runtime/identity.h"
 
 namespace baton::runtime {
@@ -68,7 +69,9 @@ void Elector::step(const election::Event& event) {
   election::Step step = election_.step(event, boot_now(), handed_out);
   wake_at_ = step.wake_at;
   const election::Status& status = election_.status();
+  if (status.believes) failpoint(Failpoint::belief_before_publish);
   if (board_->publish(status)) changed_();
+  if (status.believes) failpoint(Failpoint::belief_published);
   for (election::Action& action : step.actions) perform(action);
   observer_.stepped(status, client_.server_date_s(), boot_now());
 }

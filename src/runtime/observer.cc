@@ -1,5 +1,6 @@
 #include "runtime/observer.h"
 
+#include "base/failpoint.h"
 #include "observe/log.h"
 
 namespace baton::runtime {
@@ -43,6 +44,7 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
   const std::string token = std::to_string(notice.token);
   const double took_ms = std::chrono::duration<double, std::milli>(notice.took).count();
   const bool believes = notice.kind == NoticeKind::gained || notice.kind == NoticeKind::extended;
+  if (believes) failpoint(Failpoint::belief_before_log);
   observe::log(level_of(notice.kind), to_string(notice.kind),
                {{"state", std::string(to_string(status.state))},
                 {"reason", notice.reason},
@@ -52,6 +54,7 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
                 {"took_ms", took_ms},
                 {"deadline_boottime_ns", believes ? boottime_ns(status.deadline) : 0}});
 
+  if (believes) failpoint(Failpoint::belief_logged);
   metrics_.notice(notice);
   if (notice.kind == NoticeKind::gained) send_event("became leader");
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {

@@ -50,8 +50,10 @@ Answer LocalClient::request(const std::string& method, const std::string& target
   return to_answer(connection_->exchange(request, boot_now() + bound));
 }
 
-Api::Api(const std::string& user) {
-  auto cluster = kube::from_kubeconfig(TestCluster::get().kubeconfig(user), "");
+Api::Api(const std::string& user) : Api(Path{TestCluster::get().kubeconfig(user)}) {}
+
+Api::Api(const Path& path) {
+  auto cluster = kube::from_kubeconfig(path.kubeconfig, "");
   if (!cluster) {
     ADD_FAILURE() << cluster.error();
     std::abort();

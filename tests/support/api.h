@@ -48,6 +48,8 @@ class LocalClient {
 class Api {
  public:
   explicit Api(const std::string& user);
+  /// The user of this kubeconfig, of whatever server.
+  static Api at(const std::string& kubeconfig) { return Api(Path{kubeconfig}); }
   ~Api();
 
   Answer request(const std::string& method, const std::string& target, const std::string& body = "",
@@ -65,6 +67,10 @@ class Api {
                                     const std::function<void()>& started = nullptr);
 
  private:
+  struct Path {
+    std::string kubeconfig;
+  };
+  explicit Api(const Path& path);
   std::unique_ptr<http::Connection> connect();
   http::Request make_request(const std::string& method, const std::string& target,
                              const std::string& body);

@@ -1,0 +1,25 @@
+// Places at which a test kills, stops or delays the process. Only the program baton-failpoints,
+// which the tests build with BATON_FAILPOINTS, has them; in any other they are nothing at all.
+#pragma once
+
+namespace baton {
+
+enum class Failpoint {
+  write_before_send,  // of each PUT of the Lease, releases included
+  write_sent,         // its last byte is with the kernel, nothing of the answer is read
+  write_answered,     // the answer is read, nothing has been made of it
+  release_before_send,
+  release_answered,
+  belief_before_publish,  // the core believes, what is asked is still answered as before
+  belief_published,       // nothing has been logged or sent on
+  belief_before_log,
+  belief_logged,
+};
+
+#ifdef BATON_FAILPOINTS
+void failpoint(Failpoint point);
+#else
+inline void failpoint(Failpoint) {}
+#endif
+
+}  // namespace baton

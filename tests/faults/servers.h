@@ -1,0 +1,57 @@
+// More servers of the real test cluster: its own command lines run again with other flags, so that
+// a test may kill, stop, restore and restart them while the cluster itself goes on.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/cluster.h"
+#include "support/process.h"
+
+namespace baton::test {
+
+/// Processes of the cluster: "etcd" or "kube-apiserver".
+pid_t pid_in_cluster(const std::string& name);
+/// The URL at which the cluster's etcd serves.
+std::string etcd_url();
+
+/// A kube-apiserver on a port that it keeps, on the cluster's etcd or another one.
+class ApiServerCopy {
+ public:
+  /// `flags` replace those of the cluster's own.
+  explicit ApiServerCopy(std::map<std::string, std::string> flags = {});
+  /// Returns when it is ready; also after kill().
+  void start();
+  void kill();
+  Process& process() { return *process_; }
+  std::string kubeconfig(const std::string& user) const {
+    return folder_ + "/" + user + ".kubeconfig";
+  }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  void write_kubeconfigs();
+
+  std::string folder_;
+  std::uint16_t port_;
+  std::map<std::string, std::string> flags_;
+  std::unique_ptr<Process> process_;
+};
+
+/// What the cluster's etcd holds now, as etcd's own snapshot.
+void save_snapshot(const std::string& path);
+
+/// An etcd that was restored from a snapshot by etcdutl. bump 0: without --bump-revision.
+class RestoredEtcd {
+ public:
+  RestoredEtcd(const std::string& snapshot, std::int64_t bump);
+  const std::string& url() const { return url_; }
+
+ private:
+  std::string url_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace baton::test
