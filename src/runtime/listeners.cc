@@ -1,12 +1,39 @@
 #include "runtime/listeners.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
+
 #include "observe/log.h"
 
 namespace baton::runtime {
+namespace {
+
+/// Open files that clients must leave to the election: its connections, timers and threads.
+constexpr rlim_t kReservedFiles = 64;
+constexpr rlim_t kFewestConnections = 4;
+
+/// What each of `listeners` may take, so that all of them together never take the last file: a
+/// renewal would find none for a new connection (R15).
+http::ServerLimits limits_of_each(std::size_t listeners) {
+  http::ServerLimits limits;
+  rlimit files{};
+  if (listeners == 0 || ::getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
+  const rlim_t shared = std::max(files.rlim_cur, kReservedFiles) - kReservedFiles;
+  const auto most = static_cast<rlim_t>(limits.connections);
+  limits.connections = static_cast<int>(std::clamp(shared / listeners, kFewestConnections, most));
+  limits.waiters = std::min(limits.waiters, limits.connections / 2);
+  return limits;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Listeners>> Listeners::open(const config::Settings& settings,
                                                    const api::Context& context) {
   auto listeners = std::make_unique<Listeners>();
+  listeners->limits_ =
+      limits_of_each(settings.local_addresses.size() + settings.probe_addresses.size() +
+                     settings.legacy_addresses.size());
   for (const std::string& address : settings.local_addresses) {
     auto api = std::make_unique<api::LocalApi>(context);
     const std::size_t before = listeners->servers_.size();
@@ -28,7 +55,8 @@ Result<std::unique_ptr<Listeners>> Listeners::open(const config::Settings& setti
 }
 
 std::string Listeners::add(const std::string& address, const http::Handler& handler) {
-  auto server = http::Server::listen({.address = address, .limits = {}, .tls = nullptr}, handler);
+  auto server =
+      http::Server::listen({.address = address, .limits = limits_, .tls = nullptr}, handler);
   if (server.ok()) {
     servers_.push_back(std::move(server).value());
     return "";

@@ -7,6 +7,7 @@
 
 #include "api/local_api.h"
 #include "config/settings.h"
+#include "http/server.h"
 
 namespace baton::runtime {
 
@@ -27,6 +28,7 @@ class Listeners {
   /// "" or why not. Opens nothing on an IPv6 address that this host does not have.
   std::string add(const std::string& address, const http::Handler& handler);
 
+  http::ServerLimits limits_;
   std::vector<std::unique_ptr<api::LocalApi>> local_;  // outlive the servers
   std::vector<std::unique_ptr<http::Server>> servers_;
 };
