@@ -45,6 +45,16 @@ TEST(Judge, TokensRiseAndTermIdsAreUsedOnce) {
   EXPECT_EQ(violations(line("gained", "x", 5, 10, 20), line("gained", "x", 6, 30, 40)), 1U);
 }
 
+TEST(Judge, R19OwnPodsSuccessorOfADeadProcessMayBeginAtOnce) {
+  const std::string first = line("gained", "x", 5, 10, 20);
+  const std::string second = line("gained", "y", 6, 15, 25);
+  EXPECT_EQ(judge({{"a", first, "pod", 14}, {"b", second, "pod"}}).violations.size(), 0U);
+  EXPECT_EQ(judge({{"a", first, "pod", 16}, {"b", second, "pod"}}).violations.size(), 1U);
+  EXPECT_EQ(judge({{"a", first, "pod", 0}, {"b", second, "pod"}}).violations.size(), 1U);
+  EXPECT_EQ(judge({{"a", first, "pod", 14}, {"b", second, "another"}}).violations.size(), 1U);
+  EXPECT_EQ(judge({{"a", first, "", 14}, {"b", second, ""}}).violations.size(), 1U);
+}
+
 TEST(Judge, NothingExtendsALostTerm) {
   EXPECT_EQ(violations(line("gained", "x", 5, 10, 20) + line("lost", "x", 5, 12) +
                            line("extended", "x", 5, 14, 24),

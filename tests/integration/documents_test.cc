@@ -290,7 +290,7 @@ TEST_F(Documents, PythonLoopWorksOnlyWhileLeading) {
 
   // By the logs: each piece of work followed an answer that fell into a term with its token.
   std::vector<std::string> violations;
-  const auto terms = read_terms("p0", sidecar().log(), violations);
+  const auto terms = read_terms({"p0", sidecar().log()}, violations);
   std::int64_t latest = 0;
   for (const Record& record : records(process->output())) {
     if (record.what != "work") {

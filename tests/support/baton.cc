@@ -72,6 +72,18 @@ std::int64_t Baton::token() {
   return answer.status == 200 ? std::strtoll(answer.body.c_str(), nullptr, 10) : -1;
 }
 
+NamedLog Baton::named_log() const {
+  const std::string flag = "--pod-uid=";
+  NamedLog named{options_.pod, log()};
+  for (const std::string& word : options_.flags) {
+    if (word.starts_with(flag)) {
+      named.pod = word.substr(flag.size());
+    }
+  }
+  named.process_ended_ns = process_.ended_ns();
+  return named;
+}
+
 double Baton::metric(const std::string& name, const std::map<std::string, std::string>& labels) {
   double sum = 0;
   std::istringstream page(probe("/metrics").body);

@@ -56,7 +56,7 @@ class Baton {
   /// The log so far; the lines with this "msg".
   std::string log() const { return process_.output(); }
   std::vector<nlohmann::json> log_lines(const std::string& message) const;
-  NamedLog named_log() const { return {options_.pod, log()}; }
+  NamedLog named_log() const;
 
  private:
   std::string text_of(const char* field);

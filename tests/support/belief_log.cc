@@ -49,19 +49,25 @@ std::string name(const Term& term) {
   return term.who + " term " + term.term_id + " token " + std::to_string(term.token);
 }
 
+// R19: the process that believed is dead, and the next one is its Pod's again.
+bool succeeds_its_own(const Term& before, const Term& term) {
+  return !before.pod.empty() && before.pod == term.pod && before.process_ended_ns > 0 &&
+         before.process_ended_ns <= term.from_ns;
+}
+
 }  // namespace
 
-std::vector<Term> read_terms(const std::string& who, const std::string& log,
-                             std::vector<std::string>& violations) {
+std::vector<Term> read_terms(const NamedLog& log, std::vector<std::string>& violations) {
   std::vector<Term> terms;
-  std::istringstream lines(log);
+  std::istringstream lines(log.text);
   for (std::string text; std::getline(lines, text);) {
     const auto line = parse(text);
     if (!line) {
       continue;
     }
     if (line->message == "gained") {
-      terms.push_back({who, line->term_id, line->token, line->at_ns, line->deadline_ns, ""});
+      terms.push_back({log.who, line->term_id, line->token, line->at_ns, line->deadline_ns, "",
+                       log.pod, log.process_ended_ns});
       continue;
     }
     const bool ends =
@@ -87,7 +93,7 @@ std::vector<Term> read_terms(const std::string& who, const std::string& log,
 Verdict judge(const std::vector<NamedLog>& logs) {
   Verdict verdict;
   for (const NamedLog& log : logs) {
-    const auto terms = read_terms(log.who, log.text, verdict.violations);
+    const auto terms = read_terms(log, verdict.violations);
     verdict.terms.insert(verdict.terms.end(), terms.begin(), terms.end());
   }
   std::stable_sort(verdict.terms.begin(), verdict.terms.end(),
@@ -99,7 +105,7 @@ Verdict judge(const std::vector<NamedLog>& logs) {
     if (!ids.insert(term.term_id).second) {
       verdict.violations.push_back("R8: " + name(term) + " uses a term id again");
     }
-    if (latest != nullptr && term.from_ns < latest->until_ns) {
+    if (latest != nullptr && term.from_ns < latest->until_ns && !succeeds_its_own(*latest, term)) {
       verdict.violations.push_back("two leaders at once: " + name(*latest) + " until " +
                                    seconds(latest->until_ns) + ", " + name(term) + " from " +
                                    seconds(term.from_ns));

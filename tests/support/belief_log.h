@@ -17,6 +17,8 @@ struct Term {
   std::int64_t from_ns = 0;
   std::int64_t until_ns = 0;
   std::string ended_by;  // "lost", "draining", "released"; "" if the deadline did, or nothing yet
+  std::string pod;       // of its log
+  std::int64_t process_ended_ns = 0;
 };
 
 struct Verdict {
@@ -27,13 +29,14 @@ struct Verdict {
 };
 
 /// Lines that are no JSON objects are passed over.
-std::vector<Term> read_terms(const std::string& who, const std::string& log,
-                             std::vector<std::string>& violations);
-
 struct NamedLog {
   std::string who;
   std::string text;
+  // R19: a restarted sidecar takes over from its own Pod's dead one at once.
+  std::string pod = {};               // the Pod's UID, "" if unknown
+  std::int64_t process_ended_ns = 0;  // 0: not known to have ended
 };
+std::vector<Term> read_terms(const NamedLog& log, std::vector<std::string>& violations);
 Verdict judge(const std::vector<NamedLog>& logs);
 
 }  // namespace baton::test

@@ -51,10 +51,10 @@ int Candidates::wait_for_leader(int not_this) {
 
 void Candidates::restart(int index) {
   auto& baton = batons_[static_cast<std::size_t>(index)];
-  const std::string pod = baton->name();
   baton->process().send(SIGKILL);
   baton->process().wait();
-  old_logs_.push_back({pod + " before", baton->log()});
+  old_logs_.push_back(baton->named_log());
+  old_logs_.back().who += " before";
   baton = std::make_unique<Baton>(options(index));
 }
 

@@ -165,6 +165,7 @@ std::optional<Ended> Process::wait(std::chrono::nanoseconds bound) {
         if (!ended_ && ::waitpid(pid_, &status, WNOHANG) == pid_) {
           ended_ = WIFSIGNALED(status) ? Ended{true, WTERMSIG(status)}
                                        : Ended{false, WEXITSTATUS(status)};
+          ended_ns_ = boottime_ns();
         }
         return ended_.has_value();
       },

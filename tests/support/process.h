@@ -54,12 +54,15 @@ class Process {
   /// Empty if it still runs after `bound`.
   std::optional<Ended> wait(std::chrono::nanoseconds bound = kBound);
   bool running() { return !wait(std::chrono::nanoseconds(0)); }
+  /// When wait() saw its end, on the clock of baton's logs; 0 before.
+  std::int64_t ended_ns() const { return ended_ns_; }
   std::string output() const;
   const std::string& output_path() const { return output_; }
 
  private:
   pid_t pid_ = -1;
   std::optional<Ended> ended_;
+  std::int64_t ended_ns_ = 0;
   std::string output_;
 };
 
