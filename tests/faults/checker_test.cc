@@ -97,8 +97,9 @@ const Broken kBroken[] = {
      }},
     {"TokensOutOfOrderInTheStore", "I2",
      [](Evidence& e) {
-       e.versions.insert(e.versions.begin(), version(8 * kSecond, 4, "b1", "w", 9));
+       e.versions.insert(e.versions.begin(), version(8 * kSecond, 4, "b1", "w", 5));
        e.versions[1].uid = "another";  // which is no take-over
+       e.requests.push_back({8 * kSecond, "b", "update", "leases", "b1", 4});
      }},
     {"ABeliefWithoutAWrite", "I4: no version",
      [](Evidence& e) { e.versions[1].term_id = "another"; }},

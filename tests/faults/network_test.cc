@@ -90,8 +90,10 @@ TEST(F9, LateAnswersCountFromSending) {
   Stage stage;
   const int leader = stage.leader();
   ASSERT_TRUE(leader >= 0 && stage.renews(leader, 1));
-  const Proxy::Fault late(proxy(),
-                          stage.fault(leader, on_updates("delay_answer", {{"delay_ms", 300}})));
+  // The watch shows the write too, which counts as its reply.
+  const Proxy::Fault late(proxy(), stage.fault(leader, {{"action", "delay_answer"},
+                                                        {"verbs", {"update", "watch"}},
+                                                        {"delay_ms", 300}}));
   ASSERT_TRUE(stage.renews(leader, 1));  // one may have been under way
   const auto before = stage.at(leader).log_lines("extended").size();
   ASSERT_TRUE(stage.renews(leader, 3));
@@ -121,12 +123,23 @@ TEST_P(F9Late, AnswersToEverythingComeTooLate) {
 
 INSTANTIATE_TEST_SUITE_P(DelayMs, F9Late, testing::Values(600, 2600, 4000));
 
-// An answer held back until the term is over, and then let go.
+// No answer to a write ever comes, but the watch shows each one: that counts as its reply (R10).
+TEST(F9, LostAnswersAreReadOffTheWatch) {
+  Stage stage;
+  const int leader = stage.leader();
+  ASSERT_GE(leader, 0);
+  const Proxy::Fault lost(proxy(), stage.fault(leader, on_updates("drop_answer")));
+  EXPECT_TRUE(stage.renews(leader, 4));
+  EXPECT_EQ(stage.terms(), 1U) << stage.at(leader).log();
+}
+
+// Answers held back until the term is over, and then let go.
 TEST(F9, HeldAnswerIsDeadOnArrival) {
   Stage stage;
   const int old = stage.leader();
   ASSERT_GE(old, 0);
-  Faults held = switch_on({stage.fault(old, {{"action", "hold_answer"}})});
+  Faults held = switch_on(
+      {stage.fault(old, {{"action", "hold_answer"}}), stage.fault(old, {{"action", "stall"}})});
   const int next = stage.leader(old);
   EXPECT_GE(next, 0);
   held.clear();

@@ -231,6 +231,22 @@ bool Stage::renews(int index, std::size_t times) {
   return wait_until([&] { return extended() >= before + times; });
 }
 
+int Stage::one_renews(std::size_t times) {
+  const auto extended = [&](int index) { return at(index).log_lines("extended").size(); };
+  std::vector<std::size_t> before;
+  for (int i = 0; i < candidates_->count(); ++i) {
+    before.push_back(extended(i));
+  }
+  int found = -1;
+  wait_until([&] {
+    for (int i = 0; i < candidates_->count() && found < 0; ++i) {
+      found = extended(i) >= before[static_cast<std::size_t>(i)] + times ? i : -1;
+    }
+    return found >= 0;
+  });
+  return found;
+}
+
 bool Stage::writes(int index, std::size_t times) {
   const auto accepted = [&] { return store_.count("a" + std::to_string(index), true); };
   const std::size_t before = accepted();

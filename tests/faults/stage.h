@@ -89,6 +89,8 @@ class Stage {
   nlohmann::json fault(int user, const nlohmann::json& wish) const;
   /// Waits for so many renewals of this candidate from now on.
   bool renews(int index, std::size_t times);
+  /// Waits until any one of them has renewed so many times from now on; its index, or -1.
+  int one_renews(std::size_t times);
   /// Accepted writes of the application `index` from now on.
   bool writes(int index, std::size_t times);
   std::size_t terms() const;

@@ -63,6 +63,25 @@ TEST(Faults, StallIsForStreamsAndPartitionForBoth) {
   EXPECT_EQ(faults.for_event(watch, kStart).kind, FaultKind::partition);
 }
 
+TEST(Faults, WhatOnlyTheProxyDoesIsRefusedElsewhere) {
+  for (const char* action : {"hold_answer", "close_after", "slow"}) {
+    EXPECT_FALSE(Faults().add({{"action", action}}, kStart).ok()) << action;
+    EXPECT_TRUE(Faults(true).add({{"action", action}}, kStart).ok()) << action;
+  }
+  EXPECT_FALSE(Faults(true).add({{"action", "slow"}, {"bytes_per_s", 0}}, kStart).ok());
+}
+
+TEST(Faults, HeldAnswersStayHeldUntilTheFaultIsDeleted) {
+  Faults faults(true);
+  const auto id = faults.add({{"action", "hold_answer"}, {"count", 1}}, kStart);
+  ASSERT_TRUE(id.ok());
+  EXPECT_EQ(kind(faults, kUpdate), FaultKind::hold_answer);
+  EXPECT_EQ(kind(faults, kUpdate), FaultKind::none);
+  EXPECT_TRUE(faults.has(*id));
+  EXPECT_TRUE(faults.remove(*id));
+  EXPECT_FALSE(faults.has(*id));
+}
+
 TEST(Faults, RefusesWhatItDoesNotKnowByName) {
   Faults faults;
   for (const json& wish :
