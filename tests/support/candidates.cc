@@ -54,12 +54,16 @@ void Candidates::restart(int index) {
   baton = std::make_unique<Baton>(options(index));
 }
 
-std::size_t Candidates::judge() {
+std::vector<NamedLog> Candidates::logs() const {
   std::vector<NamedLog> logs = old_logs_;
   for (const auto& baton : batons_) {
     logs.push_back(baton->named_log());
   }
-  const Verdict verdict = test::judge(logs);
+  return logs;
+}
+
+std::size_t Candidates::judge() {
+  const Verdict verdict = test::judge(logs());
   EXPECT_TRUE(verdict.violations.empty()) << verdict.text();
   return verdict.terms.size();
 }

@@ -30,6 +30,8 @@ class Candidates {
 
   /// Two leaders at once, or tokens that do not rise, are test failures. How many terms there were.
   std::size_t judge();
+  /// All logs, also of those that were restarted.
+  std::vector<NamedLog> logs() const;
 
  private:
   BatonOptions options(int index) const;
