@@ -51,10 +51,17 @@ def start(command, log):
             stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
+_ports = set()
+
+
 def free_port():
-    """Below the range of outgoing connections, so that a restart finds its port free again."""
+    """Below the range of outgoing connections, so that a restart finds its port free again; never
+    one that was given before."""
     while True:
         port = random.randrange(10000, 20000)
+        if port in _ports:
+            continue
+        _ports.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
