@@ -228,14 +228,18 @@ void MixedElection::inject(int kind) {
 
 void MixedElection::kill(int actor) {
   ++faults_["killed"];
-  busy_[static_cast<std::size_t>(actor)] = true;
+  const auto index = static_cast<std::size_t>(actor);
+  if (actor < kBatons && leader() == actor && coin() && applications_[index]->hold()) {
+    later(between(1.2, 3) * kLease_s, [this, index] { applications_[index]->let_go(); });
+  }
+  busy_[index] = true;
   if (actor < kBatons) {
     process(actor).send(SIGKILL);
     process(actor).wait();
   } else {
     restart(actor);
   }
-  later(between(0, 2), [this, actor] { busy_[static_cast<std::size_t>(actor)] = false; });
+  later(between(0, 2), [this, index] { busy_[index] = false; });
 }
 
 void MixedElection::stop(int actor) {
