@@ -20,6 +20,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "baton-test"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 
 
 class BenchError(Exception):
@@ -50,10 +51,17 @@ def start(command, log):
             stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
+_ports = set()
+
+
 def free_port():
-    """Below the range of outgoing connections, so that a restart finds its port free again."""
+    """Below the range of outgoing connections, so that a restart finds its port free again; never
+    one that was given before."""
     while True:
         port = random.randrange(10000, 20000)
+        if port in _ports:
+            continue
+        _ports.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -253,17 +261,20 @@ class Cluster:
                         event["user"]["username"], event["verb"], resource, received_s)
         return sorted(seen.values(), key=lambda request: request[3])
 
-    def watch_lease(self, name):
-        """A growing list of (when seen, in ns, and holder) of every version of a Lease."""
+    def request(self, method, path):
+        """As admin; the answer is a stream of bytes."""
         kubeconfig = (self.dir / "admin.kubeconfig").read_text()
         server = kubeconfig.split('server: "')[1].split('"')[0]
         token = kubeconfig.split("token: ")[1].split("}")[0]
         request = urllib.request.Request(
-            f"{server}/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-            f"?watch=true&fieldSelector=metadata.name%3D{name}",
-            headers={"Authorization": f"Bearer {token}"})
+            server + path, headers={"Authorization": f"Bearer {token}"}, method=method)
         trust = ssl.create_default_context(cafile=self.dir / "pki/ca.crt")
-        stream = urllib.request.urlopen(request, timeout=120, context=trust)
+        return urllib.request.urlopen(request, timeout=120, context=trust)
+
+    def watch_lease(self, name):
+        """A growing list of (when seen, in ns, and holder) of every version of a Lease."""
+        stream = self.request(
+            "GET", f"{LEASES}?watch=true&fieldSelector=metadata.name%3D{name}")
         versions = []
         def follow():
             for line in stream:

@@ -1,7 +1,7 @@
 // One candidate on client-go's leader election, with the local HTTP that its tests poll:
 // GET / answers 200 {"name": leader}, GET /leader 200 while leading and 503 otherwise.
 // SIGTERM cancels the election's context, so that ReleaseOnCancel releases the Lease. Losing
-// leadership ends the process with status 1, as client-go's users do.
+// leadership ends the process with status 1, as client-go's users do. See also beliefs.go.
 package main
 
 import (
@@ -40,6 +40,8 @@ func run() error {
 	renewDeadline := flag.Duration("renew-deadline", 10*time.Second, "RenewDeadline")
 	retryPeriod := flag.Duration("retry-period", 2*time.Second, "RetryPeriod")
 	releaseOnCancel := flag.Bool("release-on-cancel", false, "release the Lease on SIGTERM")
+	timeout := flag.Duration("timeout", 0, "client time-out of a request (0: none, client-go's default)")
+	work := flag.Duration("work", 0, "log an act this often while leading (0: never)")
 	address := flag.String("http", "127.0.0.1:0", "address of the local HTTP")
 	flag.Parse()
 	if *kubeconfig == "" || *lease == "" || *id == "" {
@@ -50,24 +52,29 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	config.Timeout = *timeout
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}
+	believed := &beliefs{id: *id, patience: *retryPeriod + *renewDeadline}
 	lost := false
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &resourcelock.LeaseLock{
+		Lock: recordedLock{&resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: *namespace, Name: *lease},
 			Client:     client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: *id},
-		},
+		}, believed},
 		LeaseDuration:   *leaseDuration,
 		RenewDeadline:   *renewDeadline,
 		RetryPeriod:     *retryPeriod,
 		ReleaseOnCancel: *releaseOnCancel,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) {},
-			OnStoppedLeading: func() { lost = true },
+			OnStartedLeading: believed.gained,
+			OnStoppedLeading: func() {
+				lost = true
+				believed.lost()
+			},
 		},
 	})
 	if err != nil {
@@ -88,6 +95,9 @@ func run() error {
 		}
 	})
 	go func() { _ = http.Serve(listener, nil) }()
+	if *work > 0 {
+		go believed.work(*work, elector.IsLeader)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
