@@ -32,7 +32,7 @@ class Devserver {
                           std::string(body)};
     if (!http::parse_target(request.target).ok) return;  // the server refuses it
     const auto index = static_cast<std::size_t>(std::clamp(who - '0', 0, 9));
-    request.headers.emplace_back("Authorization", "Bearer " + users_.at(index).token);
+    request.headers.emplace_back("Authorization", "Bearer " + users().at(index).token);
     const auto exchange = std::make_shared<FakeExchange>(request, false);
     if (who == '!') {
       control_.handler()(exchange);
@@ -46,7 +46,7 @@ class Devserver {
     }
   }
   void finish() {
-    api_server_.run_until(api_server_.now + std::chrono::hours(2));
+    api_server_.run_until(api_server_.now + std::chrono::minutes(5));
     turn();
     for (const auto& exchange : exchanges_) {
       require(exchange->replies <= 1, "no request is answered twice");
@@ -66,9 +66,13 @@ class Devserver {
     require(answer.status >= 100 && answer.status <= 999, "a status has three digits");
   }
 
-  const std::vector<devserver::User> users_ = devserver::make_users();
+  static const std::vector<devserver::User>& users() {
+    static const std::vector<devserver::User> all = devserver::make_users();
+    return all;
+  }
+
   FakeServer api_server_, control_server_;
-  devserver::ApiServer api_{users_};
+  devserver::ApiServer api_{users()};
   devserver::Control control_{api_};
   std::vector<std::shared_ptr<FakeExchange>> exchanges_;
 };
