@@ -291,7 +291,9 @@ std::vector<Route> LocalApi::routes() {
   add("GET, HEAD", "/", "The leader's Pod, as the retired leader-elector answered.",
       &LocalApi::name, {{200, "{\"name\":\"POD\"}, an empty name if there is none"}});
   add("GET, HEAD", "/openapi.json", "This description.", nullptr, {{200, "OpenAPI 3"}});
-  all.back().handle = [text = openapi(all)](const Call& call) {
+  // Made when it is asked for first: it costs more than all else that a listener does at its start.
+  all.back().handle = [this, text = std::string()](const Call& call) mutable {
+    if (text.empty()) text = openapi(routes());
     call.exchange->reply({200, {{"Content-Type", "application/json"}}, text});
   };
   return all;

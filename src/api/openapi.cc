@@ -2,6 +2,7 @@
 
 #include "api/router.h"
 #include "base/text.h"
+#include "election/lease.h"
 #include "election/status.h"
 
 namespace baton::api {
@@ -16,8 +17,12 @@ Json schema_of(const Field& field) {
     case Kind::duration:
       return {{"type", "string"},
               {"example", "3s"},
+              {"pattern", "^([0-9]+(\\.[0-9]+)?(h|m|s|ms|us|ns))+$"},
               {"description", "0s to " + format_duration(field.at_most)}};
-    case Kind::token: return {{"type", "string"}, {"pattern", "^[1-9][0-9]{0,17}$"}};
+    case Kind::token:
+      return {{"anyOf",
+               {{{"type", "string"}, {"pattern", "^[1-9][0-9]{0,17}$"}},
+                {{"type", "integer"}, {"minimum", 1}, {"maximum", election::kMaxToken}}}}};
     case Kind::text: break;
   }
   return {{"type", "string"}};
@@ -29,6 +34,7 @@ Json parameters_of(const Route& route) {
     all.push_back({{"name", field.name},
                    {"in", "query"},
                    {"description", field.about},
+                   {"allowEmptyValue", field.kind == Kind::flag},
                    {"schema", schema_of(field)}});
   }
   if (route.methods == "POST") {
@@ -123,7 +129,9 @@ Json operation_of(const Route& route) {
     one = {{"description", answer.when}};
     if (answer.has_document) one["content"] = content_of("Status");
   }
-  answers["default"] = {{"description", "refused"}, {"content", content_of("Error")}};
+  answers["default"] = {{"description", "refused; what is no HTTP as text"},
+                        {"content", content_of("Error")}};
+  answers["default"]["content"]["text/plain"] = {{"schema", {{"type", "string"}}}};
   Json operation{{"summary", route.summary}, {"parameters", parameters_of(route)}};
   if (!route.body.empty()) operation["requestBody"] = body_of(route);
   operation["responses"] = answers;

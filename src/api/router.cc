@@ -97,16 +97,20 @@ Refusal check_values(const std::vector<Field>& fields, const Values& values,
   return {};
 }
 
-// A JSON object of strings and integers; no text at all is an object without fields.
-Refusal read_body(const std::string& text, Values& values) {
+// A JSON object of strings, and of integers where `fields` want tokens; no text at all is an object
+// without fields.
+Refusal read_body(const std::string& text, const std::vector<Field>& fields, Values& values) {
   if (trim(text).empty()) return {};
   const json body = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!body.is_object())
     return error_answer(400, "the body is no JSON object; write {\"key\":\"value\"}");
   for (const auto& [key, value] : body.items()) {
-    if (!value.is_string() && !value.is_number_integer()) {
-      return error_answer(400,
-                          "body field " + shown(key) + " is neither a string nor a whole number");
+    const auto field = std::ranges::find(fields, key, &Field::name);
+    const bool is_token = field != fields.end() && field->kind == Kind::token;
+    if (!value.is_string() && !(is_token && value.is_number_integer())) {
+      return error_answer(400, "body field " + shown(key) +
+                                   (is_token ? " is neither a string nor a whole number"
+                                             : " is no string; write it in quotes"));
     }
     values.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
   }
@@ -147,7 +151,7 @@ Refusal check_call(const Route& route, Call& call) {
                         "can send; add it");
   }
   Refusal refusal = check_values(route.query, call.exchange->target().query, "query parameter");
-  if (!refusal && is_post) refusal = read_body(request.body, call.body);
+  if (!refusal && is_post) refusal = read_body(request.body, route.body, call.body);
   if (!refusal) refusal = check_values(route.body, call.body, "body field");
   return refusal;
 }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "election/lease.h"
 
 namespace baton::cli {
 namespace {
@@ -55,6 +56,9 @@ Result<Document> parse_document(std::string_view text_of_document) {
   document.json = trim(text_of_document);
   document.is_leader = object["isLeader"].get<bool>();
   for (const auto& [path, member] : kTexts) document.*member = text(object, path);
+  if (!parse_integer(document.fencing_token, 1, election::kMaxToken)) {
+    document.fencing_token.clear();  // no yes without one (leads())
+  }
   const std::int64_t deadline_ns = integer(object, "/deadlineBoottimeNs", INT64_MAX);
   if (deadline_ns > 0) document.deadline = Instant(Duration(deadline_ns));
   document.validity =

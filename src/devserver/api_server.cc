@@ -172,7 +172,7 @@ http::Response ApiServer::answer(const Call& call) {
   if (!call.request->bad_query.empty()) return bad_request(call.request->bad_query);
   try {
     return answer_request(store_, *call.request, *call.user, request.body);
-  } catch (const json::exception& error) {
+  } catch (const std::exception& error) {  // of the JSON library, or of whole_number()
     return bad_request(error.what());
   }
 }

@@ -4,12 +4,16 @@
 
 #include "base/text.h"
 #include "devserver/answers.h"
+#include "devserver/fields.h"
 
 namespace baton::devserver {
 
 using nlohmann::json;
 
 namespace {
+
+// etcd's own advice is a billion; the sum of many must stay far from the end of the numbers.
+constexpr Revision kLargestBump = 1'000'000'000'000;
 
 http::Response refused(int status, const std::string& why) {
   return json_answer(status, {{"error", why}});
@@ -24,7 +28,7 @@ http::Handler Control::handler() {
       http::Response response;
       try {
         response = answer(request.method, exchange->target(), request.body);
-      } catch (const json::exception& error) {
+      } catch (const std::exception& error) {  // of the JSON library, or of whole_number()
         response = refused(400, error.what());
       }
       // The exchange must be let go on its own server's thread.
@@ -55,7 +59,8 @@ http::Response Control::answer(const std::string& method, const http::Target& ta
     return json_answer(200, {{"closed", api_.watches().close(body.value("user", ""))}});
   }
   if (is("POST", "/compact")) {
-    api_.store().compact(body.value("revision", api_.store().revision()));
+    const Revision present = api_.store().revision();
+    api_.store().compact(whole_number(body, "revision", 0, INT64_MAX, present));
     return json_answer(200, {{"revision", api_.store().revision()}});
   }
   if (is("POST", "/snapshots")) {
@@ -100,11 +105,12 @@ http::Response Control::objects(const std::string& method, const std::string& pa
 }
 
 http::Response Control::restore(const json& body) {
-  const auto found = snapshots_.find(body.value("snapshot", 0));
+  const auto found =
+      snapshots_.find(static_cast<int>(whole_number(body, "snapshot", 0, INT32_MAX, 0)));
   if (found == snapshots_.end()) {
     return refused(404, "\"snapshot\" is none that POST /snapshots has answered");
   }
-  api_.store().restore(found->second, body.value("bump", Revision{0}));
+  api_.store().restore(found->second, whole_number(body, "bump", 0, kLargestBump, 0));
   return json_answer(200, {{"revision", api_.store().revision()}});
 }
 

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "devserver/fields.h"
+
 namespace baton::devserver {
 namespace {
 
@@ -35,9 +37,12 @@ bool is_of_proxy(FaultKind kind) {
          kind == FaultKind::slow;
 }
 
+// At most a day: a longer time would not end with any test.
 Duration milliseconds(const json& value) {
-  return std::chrono::milliseconds(value.get<std::int64_t>());
+  return std::chrono::milliseconds(whole_number(value, 0, 86'400'000));
 }
+
+int times(const json& value) { return static_cast<int>(whole_number(value, 0, 1'000'000)); }
 
 void set_kind(Fault& fault, const json& value) {
   const auto name = value.get<std::string>();
@@ -55,13 +60,15 @@ const std::map<std::string, Setter> kSetters = {
     {"resource", [](Fault& f, const json& value, Instant) { value.get_to(f.resource); }},
     {"name", [](Fault& f, const json& value, Instant) { value.get_to(f.name); }},
     {"verbs", [](Fault& f, const json& value, Instant) { value.get_to(f.verbs); }},
-    {"skip", [](Fault& f, const json& value, Instant) { value.get_to(f.skip); }},
-    {"count", [](Fault& f, const json& value, Instant) { value.get_to(f.count); }},
+    {"skip", [](Fault& f, const json& value, Instant) { f.skip = times(value); }},
+    {"count", [](Fault& f, const json& value, Instant) { f.count = times(value); }},
     {"for_ms",
      [](Fault& f, const json& value, Instant now) { f.until = now + milliseconds(value); }},
     {"delay_ms", [](Fault& f, const json& value, Instant) { f.delay = milliseconds(value); }},
-    {"bytes_per_s", [](Fault& f, const json& value, Instant) { value.get_to(f.bytes_per_s); }},
-    {"code", [](Fault& f, const json& value, Instant) { value.get_to(f.code); }},
+    {"bytes_per_s", [](Fault& f, const json& value,
+                       Instant) { f.bytes_per_s = whole_number(value, 1, 1'000'000'000); }},
+    {"code", [](Fault& f, const json& value,
+                Instant) { f.code = static_cast<int>(whole_number(value, 100, 999)); }},
     {"retry_after", [](Fault& f, const json& value, Instant) { value.get_to(f.retry_after); }},
     {"content_type", [](Fault& f, const json& value, Instant) { value.get_to(f.content_type); }},
     {"body", [](Fault& f, const json& value,
@@ -105,7 +112,6 @@ Result<int> Faults::add(const json& wish, Instant now) {
     return Error{std::string("\"action\": \"") + to_string(fault.kind) +
                  "\": only baton-fault-proxy does that; see docs/devserver.md"};
   }
-  if (fault.bytes_per_s <= 0) return Error{"\"bytes_per_s\" must be above 0"};
   fault.id = ++last_id_;
   faults_.push_back(std::move(fault));
   return last_id_;

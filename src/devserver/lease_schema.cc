@@ -4,6 +4,9 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <stdexcept>
+
+#include "devserver/fields.h"
 
 namespace baton::devserver {
 namespace {
@@ -48,9 +51,12 @@ bool is_micro_time(const std::string& text) {
 std::string check_field(const Field& field, const json& value) {
   const std::string where = std::string("LeaseSpec.spec.") + field.name;
   if (field.type == Type::integer) {
-    const bool fits = value.is_number_integer() && value.get<std::int64_t>() >= INT32_MIN &&
-                      value.get<std::int64_t>() <= INT32_MAX;
-    return fits ? "" : wrong_type(value, where, "int32");
+    try {
+      whole_number(value, INT32_MIN, INT32_MAX);
+    } catch (const std::out_of_range&) {
+      return wrong_type(value, where, "int32");
+    }
+    return "";
   }
   if (!value.is_string()) return wrong_type(value, where, "string");
   const auto text = value.get<std::string>();

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "devserver/answers.h"
+#include "devserver/fields.h"
 #include "devserver/lease_schema.h"
 
 namespace baton::devserver {
@@ -199,7 +200,8 @@ http::Response remove(Store& store, const ApiRequest& request, const json& optio
   if (!stored) return not_found(request.access);
   const json given = options.is_object() ? options : json::object();
   const json preconditions = given.value("preconditions", json::object());
-  const std::int64_t grace = given.value("gracePeriodSeconds", request.kind == "Pod" ? 30 : 0);
+  const std::int64_t grace =
+      whole_number(given, "gracePeriodSeconds", 0, 86400, request.kind == "Pod" ? 30 : 0);
   const std::string uid = preconditions.value("uid", "");
   const std::string version = preconditions.value("resourceVersion", "");
   const bool met = (uid.empty() || uid == metadata(*stored, "uid")) &&

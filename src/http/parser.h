@@ -86,7 +86,8 @@ class Parser final : private boost::beast::http::basic_parser<is_request> {
     target.assign(target_text.data(), target_text.size());
     version = its_version;
   }
-  void on_response_impl(int code, View, int its_version, ErrorCode&) override {
+  void on_response_impl(int code, View, int its_version, ErrorCode& error) override {
+    if (code < 100) error = make_error_code(Wrong::bad_status);  // Beast wants three digits only
     status = code;
     version = its_version;
   }

@@ -10,16 +10,17 @@ namespace {
 constexpr Duration kTokenAge = std::chrono::seconds(60);
 
 /// A token goes into a header: anything but visible ASCII inside it would write another header.
+bool is_token(std::string_view text) {
+  const auto is_visible = [](unsigned char c) { return c > 0x20 && c < 0x7F; };
+  return !text.empty() && std::ranges::all_of(text, is_visible);
+}
+
 Result<std::string> read_token(const std::string& path) {
   Result<std::string> text = read_file(path);
   if (!text) return text;
   const std::string_view token = trim(*text);
-  const bool visible =
-      std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
-  if (token.empty() || !visible) {
-    return Error{path + ": holds no token, which is one word of visible ASCII characters"};
-  }
-  return std::string(token);
+  if (is_token(token)) return std::string(token);
+  return Error{path + ": holds no token, which is one word of visible ASCII characters"};
 }
 
 /// Of the file if one is named, else the text.
@@ -43,6 +44,8 @@ Result<http::ClientTls> read_tls(const Cluster& cluster) {
 std::string check_files(const Cluster& cluster) {
   if (!cluster.token_file.empty()) {
     if (const auto token = read_token(cluster.token_file); !token) return token.error();
+  } else if (!cluster.token.empty() && !is_token(cluster.token)) {
+    return "token is none, which is one word of visible ASCII characters; write it on one line";
   }
   const auto tls = Credentials(cluster).tls();
   if (tls.ok()) return "";

@@ -107,8 +107,9 @@ TEST_F(RouterTest, BadBodiesAreNamed) {
       {"{", "the body is no JSON object; write {\"key\":\"value\"}"},
       {"[]", "the body is no JSON object; write {\"key\":\"value\"}"},
       {"\xff", "the body is no JSON object; write {\"key\":\"value\"}"},
-      {R"({"termId":null})", "body field \"termId\" is neither a string nor a whole number"},
-      {R"({"termId":["a"]})", "body field \"termId\" is neither a string nor a whole number"},
+      {R"({"termId":null})", "body field \"termId\" is no string; write it in quotes"},
+      {R"({"termId":["a"]})", "body field \"termId\" is no string; write it in quotes"},
+      {R"({"termId":5})", "body field \"termId\" is no string; write it in quotes"},
       {R"({"term":"t1"})", "unknown body field \"term\"; known here: termId, name"},
       {"{}", "body field \"termId\" is missing: the term meant; 409 if it is not the present one"},
   };

@@ -186,6 +186,11 @@ TEST(Documents, AYesNeedsATermATokenAndADeadlineAhead) {
   const auto leads = [&](nlohmann::json json) { return parse_document(json.dump())->leads(now); };
   const auto good = leading("t", minutes(1));
   EXPECT_TRUE(leads(good));
+  for (const char* no_token : {"", "0", "4x", "41\n", "1000000000000000000"}) {
+    auto document = good;
+    document["fencingToken"] = no_token;
+    EXPECT_FALSE(leads(document)) << no_token;
+  }
   for (const char* missing : {"termId", "fencingToken", "deadlineBoottimeNs"}) {
     auto bad = good;
     bad.erase(missing);

@@ -51,6 +51,17 @@ TEST(Faults, EndsWithItsTime) {
   EXPECT_EQ(faults.list(), json::array());
 }
 
+TEST(Faults, NumbersOutOfRangeAreRefused) {
+  Faults faults;
+  for (const char* field : {"for_ms", "delay_ms", "skip", "count", "code"}) {
+    for (const char* number : {"-1", "9223372036854775807", "18446744073709551615", "1e300"}) {
+      const auto added = faults.add({{"action", "cut"}, {field, json::parse(number)}}, kStart);
+      ASSERT_FALSE(added.ok()) << field << " " << number;
+      EXPECT_NE(added.error().find("must be a whole number from"), std::string::npos);
+    }
+  }
+}
+
 TEST(Faults, StallIsForStreamsAndPartitionForBoth) {
   Faults faults;
   const Met watch{"candidate-0", "watch", "leases", "e0"};

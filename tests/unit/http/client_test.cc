@@ -196,6 +196,7 @@ TEST(Client, RefusesAnswersThatBreakALimitOrTheProtocol) {
        "body is larger than the limit of 100"},
       {"HTTP/1.1 200 OK\r\n\r\n" + std::string(101, 'x'), "body is larger than the limit of 100"},
       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\n", "not well-formed HTTP/1.1"},
+      {"HTTP/1.1 051 Early\r\nContent-Length: 2\r\n\r\n{}", "not well-formed HTTP/1.1"},
       {"SSH-2.0-OpenSSH_9.2\r\n", "not well-formed HTTP/1.1"}};
   for (const auto& [text, why] : cases) {
     const RawServer server([&](int descriptor) {

@@ -164,6 +164,7 @@ TEST_F(KubeconfigTest, BadMaterialIsAnErrorAtLoad) {
   expect_error(load_user("tokenFile: missing"), "missing: No such file");
   expect_error(load_user("client-certificate: ca.crt"), "need each other");
   expect_error(load_user("token: [1]"), "token must be a text");
+  expect_error(load_user("token: \"a\\nX: y\""), "token is none, which is one word of visible");
 }
 
 TEST_F(KubeconfigTest, FilesThatAreNone) {
