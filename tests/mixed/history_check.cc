@@ -42,7 +42,7 @@ std::vector<Operation> lock_operations(const NamedLog& log) {
   std::vector<std::string> violations;
   auto took_ns = first_writes_ns(log.text);
   std::vector<Operation> operations;
-  for (const Term& term : read_terms(log.who, log.text, violations)) {
+  for (const Term& term : read_terms(log, violations)) {
     const bool by_will = term.ended_by == "draining" || term.ended_by == "released";
     operations.push_back({.client = log.who,
                           .op = "acquire",

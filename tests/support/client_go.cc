@@ -37,7 +37,7 @@ std::string ClientGo::followed() {
 std::vector<Term> client_go_terms(const std::string& who, const std::string& log,
                                   std::int64_t ended_ns) {
   std::vector<std::string> violations;
-  auto terms = read_terms(who, log, violations);
+  auto terms = read_terms({who, log}, violations);
   for (Term& term : terms) {
     term.until_ns = std::min(term.until_ns, ended_ns);
   }
