@@ -43,7 +43,8 @@ class Loader {
 
  private:
   bool is_given(std::string_view key) const { return given_.count(key) != 0; }
-  void fail(std::string error) { errors_.push_back(std::move(error)); }
+  /// One line, whatever the names of files and keys in it are.
+  void fail(const std::string& error) { errors_.push_back(printable(error, 4096)); }
 
   /// Whatever follows a flag and is none itself is taken for its value, so that one mistake is told
   /// once.

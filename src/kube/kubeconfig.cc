@@ -20,6 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// It names files and entries of any kind; one line of text it stays.
+constexpr std::size_t kLongestError = 4096;
+
 /// The keys known in one kind of entry: "" is supported, or changes nothing; any other is refused
 /// with what to use instead.
 using Keys = std::map<std::string_view, std::string_view>;
@@ -199,7 +202,7 @@ Result<Cluster> read_config(const YAML::Node& root, const std::string& path, std
   const Section user(file, "user", user_name, kUserKeys);
 
   Cluster cluster;
-  cluster.source = path + " (context " + name + ")";
+  cluster.source = path + " (context " + printable(name, 60) + ")";
   cluster.namespace_name = context.text("namespace");
   if (!server.exists()) {
     context.complain("cluster '" + cluster_name + "' does not exist");
@@ -238,12 +241,12 @@ Result<Cluster> from_kubeconfig(const std::string& path, const std::string& cont
   if (!chosen) return Error{chosen.error()};
   const Result<std::string> text = read_file(*chosen);
   if (!text) return Error{"kubeconfig " + text.error()};
-  const std::string prefix = "kubeconfig " + *chosen + ": ";
+  const std::string prefix = "kubeconfig " + printable(*chosen, kLongestError) + ": ";
   try {
     const YAML::Node root = YAML::Load(*text);
     if (!root.IsMap()) return Error{prefix + "is no YAML map; name a kubeconfig file"};
     Result<Cluster> cluster = read_config(root, *chosen, context);
-    return cluster.ok() ? cluster : Error{prefix + cluster.error()};
+    return cluster.ok() ? cluster : Error{prefix + printable(cluster.error(), kLongestError)};
   } catch (const std::exception& exception) {  // YAML::Exception, or a path too long
     return Error{prefix + printable(exception.what())};
   }

@@ -1,5 +1,6 @@
 #include "kube/object_codec.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -62,7 +63,14 @@ Result<OwnPod> decode_pod(std::string_view text) {
     }
   }
   const json& grace = at(object, "/metadata/deletionGracePeriodSeconds");
-  if (grace.is_number_integer()) pod.deletion_grace_s = grace.get<std::int64_t>();
+  if (grace.is_null()) return pod;
+  const std::string written = grace.is_number_integer() ? grace.dump() : grace.type_name();
+  const auto grace_s = parse_integer(written, 0, std::numeric_limits<std::int32_t>::max());
+  if (!grace_s) {
+    return Error{"Pod metadata.deletionGracePeriodSeconds is no number from 0 to 2147483647: " +
+                 written};
+  }
+  pod.deletion_grace_s = *grace_s;
   return pod;
 }
 

@@ -122,6 +122,10 @@ TEST_F(KubeconfigTest, ServerAddresses) {
   }
 }
 
+TEST_F(KubeconfigTest, ErrorsAreOneLineWhateverTheyName) {
+  expect_error(load_user("tokenFile: \"a\\nb\\e[0m\""), "a?b?[0m: No such file");
+}
+
 TEST_F(KubeconfigTest, RefusesByNameWithWhatToUseInstead) {
   expect_error(load_user("exec:\n  command: aws"), "user me: exec is not supported; use tokenFile");
   expect_error(load_user("auth-provider: {name: gcp}"), "auth-provider is not supported; use");

@@ -58,6 +58,15 @@ TEST(DecodePod, WhatCannotBeReadIsAnError) {
   }
 }
 
+// Section 5 (d): subtracted from the end of the Pod, such a period would wrap round into a proof.
+TEST(DecodePod, AGracePeriodOutOfRangeIsAnError) {
+  for (const char* bad : {"-1", "-9223372036854775808", "9223372036854775808", "1e3", "\"30\""}) {
+    const std::string pod = std::string(R"({"kind":"Pod","metadata":{"uid":"p",)") +
+                            R"("deletionGracePeriodSeconds":)" + bad + "}}";
+    EXPECT_FALSE(decode_pod(pod).ok()) << bad;
+  }
+}
+
 // A copy of such a value would go as deep in the stack.
 TEST(DecodePod, DepthDoesNoHarm) {
   constexpr std::size_t kDepth = 500'000;
@@ -65,6 +74,9 @@ TEST(DecodePod, DepthDoesNoHarm) {
   EXPECT_FALSE(decode_pod(deep).ok());
   EXPECT_FALSE(
       decode_pod(R"({"kind":"Pod","metadata":{"uid":"p","deletionTimestamp":)" + deep + "}}").ok());
+  EXPECT_FALSE(decode_pod(R"({"kind":"Pod","metadata":{"uid":"p","deletionGracePeriodSeconds":)" +
+                          deep + "}}")
+                   .ok());
   EXPECT_FALSE(decode_review(R"({"status":{"allowed":)" + deep + "}}").ok());
 }
 
