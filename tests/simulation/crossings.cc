@@ -6,21 +6,23 @@
 namespace baton::simulation {
 namespace {
 
-// Columns are in the order of the rows. `starting` ends with the first LIST and comes back only if
-// that is refused before it ever was answered. `stopped` reads back an acquisition that was under
-// way: it may have to be released.
+// From a row to the state of the column; columns are in the order of the rows. c: common, r: rare.
+// `starting` ends with the first LIST; it comes back only if that was refused and then fails in
+// another way. Belief begins with an own write: right after `acquiring`, or where the write's
+// answer was missing and a later event tells. Whoever led is asked for `draining` before `stopped`;
+// `stopped` reads back an acquisition that was under way, which may have to be released.
 constexpr std::array<std::string_view, kStates> kTable = {
-    /* starting  */ "-ccrrrrrccc",
-    /* following */ "r-crrrcrccc",
-    /* acquiring */ "rc-ccrrrccr",
-    /* warming   */ "rcc-crcrrrr",
-    /* leading   */ "rccr-ccrccr",
-    /* uncertain */ "rccrc-crrrr",
-    /* draining  */ "rccrrr-cccc",
-    /* released  */ "rccrrrr-rcr",
-    /* degraded  */ "rccrrrcr-cc",
-    /* blocked   */ "rccrrrrcc-c",
-    /* stopped   */ "rrrrrrrrrr-",
+    /* starting  */ "-cc-----ccc",
+    /* following */ "--crr-c-ccc",
+    /* acquiring */ "-c-cc-r-ccr",
+    /* warming   */ "-cc-ccc-rr-",
+    /* leading   */ "-cc--cc-cc-",
+    /* uncertain */ "-ccrc-c-rr-",
+    /* draining  */ "-cc----cccc",
+    /* released  */ "-cc-----rcr",
+    /* degraded  */ "-cc---rr-cc",
+    /* blocked   */ "rccrr-rcc-c",
+    /* stopped   */ "------r----",
 };
 
 }  // namespace

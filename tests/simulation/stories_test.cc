@@ -175,7 +175,7 @@ HandOvers hand_over(int candidates, int seeds, int hand_overs, bool by_crash) {
         story.hand_over(*leader);
       }
       leaderless += story.run_until_another_leads_than(leader);
-      story.run_for(500ms);
+      story.run_for(2s);  // its application has asked
       leader = story.leader();
     }
     EXPECT_NE(leader, nullptr);
