@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "election/time.h"
 
@@ -53,7 +54,7 @@ struct Lease {
   std::string raw;   // the object as received, for the codec; "" in the simulator
 
   /// The value of a baton/* annotation, "" if absent.
-  const std::string& annotated(const std::string& key) const;
+  const std::string& annotated(std::string_view key) const;
 };
 
 enum class WriteKind { create, acquire, renew, release };

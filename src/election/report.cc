@@ -67,8 +67,7 @@ State Election::Impl::describe_candidate(std::string& reason) const {
     if (!unhealthy_.empty()) return State::blocked;
     return is_released_ && hold_off_until_ != kLongAgo ? State::released : State::following;
   }
-  const Turn next = turn(memory_, self_, outstanding());
-  reason = next.reason;
+  const Turn next = turn(memory_, self_, outstanding(), &reason);
   const bool is_writing = pending_ && pending_->write.has_value();
   if (now_ < std::max(next.from, contend_from_) && !is_writing) {
     if (!next.is_too_long) return State::following;

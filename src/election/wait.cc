@@ -69,7 +69,7 @@ Duration waiting_time(const Lease& lease, Duration own) {
   return is_held_by_baton(lease) ? carried : std::max(carried, own);
 }
 
-Turn turn(const Memory& memory, const Candidate& self, Instant handed_out) {
+Turn turn(const Memory& memory, const Candidate& self, Instant handed_out, std::string* reason) {
   const Observation& newest = *memory.newest;
   if (!newest.lease) return {.from = newest.since, .grounds = "the Lease is missing (R5)"};
   const Lease& lease = *newest.lease;
@@ -82,9 +82,10 @@ Turn turn(const Memory& memory, const Candidate& self, Instant handed_out) {
   }
   if (shortcuts && lock_delay == Duration::zero()) {
     if (shows_own_term(self, lease)) {  // R10
-      const bool waits = handed_out > newest.since;
+      if (reason != nullptr && handed_out > newest.since) {
+        *reason = "validity handed out for the term before is still running";
+      }
       return {.from = std::max(newest.since, handed_out),
-              .reason = waits ? "validity handed out for the term before is still running" : "",
               .grounds = "shows an own term that is over (R10)"};
     }
     if (shows_own_pod(self, lease)) {
@@ -96,8 +97,8 @@ Turn turn(const Memory& memory, const Candidate& self, Instant handed_out) {
   Instant from = std::max(newest.since + wait, memory.debt) + lock_delay;
   from = std::max(from, memory.barred_until);
   if (lease.holder == self.identity) from = std::max(from, handed_out);
+  if (reason != nullptr) *reason = waiting_reason(memory, lease, from, wait);
   return {.from = from,
-          .reason = waiting_reason(memory, lease, from, wait),
           .grounds = lock_delay > Duration::zero() ? "waited out, its lock-delay too (R4, R18)"
                                                    : "waited out (R4)",
           .is_too_long = from > newest.since + kLongestTerm};

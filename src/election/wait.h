@@ -26,7 +26,6 @@ bool shows_own_pod(const Candidate& self, const Lease& lease);
 /// When the Lease may be taken, if the record stays as it is.
 struct Turn {
   Instant from = kNever;
-  std::string reason = {};   // why not at once; "" if it may be taken at once
   const char* grounds = "";  // why it may be taken then, with the rule
   bool is_too_long = false;  // R4: the wait is obeyed, but above an hour
 };
@@ -35,7 +34,9 @@ struct Turn {
 std::string obstacle(const Memory& memory);
 
 /// `handed_out` is the end of the validity that this Pod has handed out. Needs memory.newest.
-Turn turn(const Memory& memory, const Candidate& self, Instant handed_out);
+/// `reason`, where asked for, says why not at once; "" if it may be taken at once.
+Turn turn(const Memory& memory, const Candidate& self, Instant handed_out,
+          std::string* reason = nullptr);
 
 /// How long a record is waited out without debt and lock-delay: w of R4.
 Duration waiting_time(const Lease& lease, Duration own);

@@ -1,5 +1,6 @@
 #include "kube/lease_codec.h"
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -21,23 +22,29 @@ using nlohmann::json;
 constexpr std::size_t kLargestBytes = std::size_t{4} << 20;
 constexpr int kDeepest = 64;
 
-struct TooDeep {};
+/// The deepest nesting of objects and arrays, whatever else is wrong with the text.
+int depth_of(std::string_view text) {
+  int depth = 0;
+  int deepest = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') {  // brackets within a string are no nesting
+      for (++i; i < text.size() && text[i] != '"'; ++i) i += text[i] == '\\' ? 1 : 0;
+    } else if (text[i] == '{' || text[i] == '[') {
+      deepest = std::max(deepest, ++depth);
+    } else if (text[i] == '}' || text[i] == ']') {
+      --depth;
+    }
+  }
+  return deepest;
+}
 
 Result<json> parse_object(std::string_view text) {
   if (text.size() > kLargestBytes) {
     return Error{"the answer has " + std::to_string(text.size()) + " bytes, the limit is " +
                  std::to_string(kLargestBytes)};
   }
-  const auto bound_depth = [](int depth, json::parse_event_t, const json&) {
-    if (depth > kDeepest) throw TooDeep();
-    return true;
-  };
-  json parsed;
-  try {
-    parsed = json::parse(text, bound_depth, false);
-  } catch (const TooDeep&) {
-    return Error{"the answer's JSON nests deeper than 64 levels"};
-  }
+  if (depth_of(text) > kDeepest) return Error{"the answer's JSON nests deeper than 64 levels"};
+  json parsed = json::parse(text, nullptr, false);
   if (!parsed.is_object()) {
     return Error{"the answer is no JSON object (cut short, or not from an API server): " +
                  printable(trim(text), 120)};
@@ -179,6 +186,8 @@ Result<Lease> decode_lease(std::string_view text) {
   if (!object) return Error{object.error()};
   return lease_from(*object);
 }
+
+Result<Lease> decode_lease_object(const json& object) { return lease_from(object); }
 
 Result<LeaseList> decode_lease_list(std::string_view text, const std::string& name) {
   const Result<json> object = parse_object(text);

@@ -2,6 +2,7 @@
 // received with only the rules' fields changed.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@ namespace baton::kube {
 /// One Lease object. Wrong types, or no object: an error in one line. A Lease without spec is
 /// unheld.
 Result<election::Lease> decode_lease(std::string_view json);
+/// The same of an object that is parsed already.
+Result<election::Lease> decode_lease_object(const nlohmann::json& object);
 
 struct LeaseList {
   election::Revision revision;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "kube/lease_codec.h"
 
 namespace baton::simulation {
 namespace {
@@ -54,9 +55,9 @@ LeaseParts parts(json& object) {
 
 }  // namespace
 
-// The world's time as MicroTime.
-std::string ApiServer::stamp() const {
-  const auto us = std::chrono::floor<std::chrono::microseconds>(world_.now()).count();
+// The world's time as MicroTime. Runs begin at noon: an error of hours stays within the day.
+std::string ApiServer::stamp(Duration error) const {
+  const auto us = std::chrono::floor<std::chrono::microseconds>(12h + world_.now() + error).count();
   char text[32];
   std::snprintf(text, sizeof text, "2026-01-01T%02d:%02d:%02d.%06dZ",
                 static_cast<int>(us / 3'600'000'000 % 24), static_cast<int>(us / 60'000'000 % 60),
@@ -66,12 +67,16 @@ std::string ApiServer::stamp() const {
 
 ListReply ApiServer::list() { return {store_.revision(), lease_json_.decode(get())}; }
 
-json ApiServer::encode(const LeaseWrite& write) { return lease_json_.encode(write, stamp()); }
+std::string ApiServer::encode(const LeaseWrite& write, Duration error) const {
+  return kube::encode_write(write, kLeaseKey.name_space, kLeaseKey.name, stamp(error));
+}
 
-WriteReply ApiServer::write(ProcessId from, const LeaseWrite& write, json body, Instant sent_at) {
+WriteReply ApiServer::write(ProcessId from, const LeaseWrite& write, const std::string& text,
+                            Instant sent_at) {
   if (write.kind == WriteKind::create && world_.now() < create_forbidden_until_) {
     return {election::Failure{FailureKind::refused, {}, "403 create is not allowed"}, nullptr};
   }
+  json body = json::parse(text);
   if (world_.now() < strip_until_) {
     for (const std::string& key : stripped_) {
       body["metadata"]["annotations"].erase(key);
@@ -178,6 +183,26 @@ void ApiServer::go_down_until(Time until) {
   world_.say("    server: down until ", seconds(down_until_));
 }
 
+Duration ApiServer::lag(int front) const {
+  const Front& server = fronts_.at(front);
+  return world_.now() < server.lags_until ? server.lag : 0s;
+}
+
+void ApiServer::fall(int front, Time until) {
+  Front& server = fronts_.at(front);
+  ++server.falls;
+  server.down_until = std::max(server.down_until, until);
+  world_.say("    API server ", front, " down until ", seconds(until));
+}
+
+void ApiServer::fall_behind(int front, Duration lag, Time until) {
+  Front& server = fronts_.at(front);
+  server.lag = lag;
+  server.lags_until = until;
+  world_.say("    API server ", front, " shows watches what was ", seconds(lag), " s ago, until ",
+             seconds(until));
+}
+
 bool ApiServer::compact() {
   if (down()) {
     return false;
@@ -221,6 +246,9 @@ void ApiServer::strip(std::vector<std::string> annotations, Time until) {
 }
 
 void ApiServer::heal() {
+  for (Front& server : fronts_) {
+    server.down_until = server.lags_until = Time{0};
+  }
   down_until_ = Time{0};
   create_forbidden_until_ = Time{0};
   strip_until_ = Time{0};

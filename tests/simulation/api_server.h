@@ -2,6 +2,7 @@
 // outages, compaction, restores, edits by hand, webhooks.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -24,6 +25,15 @@ struct WriteReply {
   LeaseView lease;
 };
 
+/// One of the API servers before the store. It reads and writes in the store, but its watches are
+/// fed from its cache, which may lag behind.
+struct Front {
+  Time down_until{0};
+  int falls = 0;
+  Time lags_until{0};
+  Duration lag{0};
+};
+
 /// A Lease taken apart for an edit by hand.
 struct LeaseParts {
   nlohmann::json& metadata;
@@ -40,9 +50,17 @@ class ApiServer {
   bool down() const { return world_.now() < down_until_; }
   int epoch() const { return epoch_; }
 
+  // The two API servers, 0 and 1: whoever finds one down turns to the other.
+  bool down(int front) const { return down() || world_.now() < fronts_.at(front).down_until; }
+  int falls(int front) const { return fronts_.at(front).falls; }
+  Duration lag(int front) const;
+  void fall(int front, Time until);
+  void fall_behind(int front, Duration lag, Time until);
+
   ListReply list();
-  nlohmann::json encode(const election::LeaseWrite& write);
-  WriteReply write(ProcessId from, const election::LeaseWrite& write, nlohmann::json body,
+  /// The body of the PUT, from a machine whose wall clock is wrong by `error`.
+  std::string encode(const election::LeaseWrite& write, Duration error) const;
+  WriteReply write(ProcessId from, const election::LeaseWrite& write, const std::string& body,
                    Instant sent_at);
   /// 0: the revision is compacted.
   devserver::Subscription watch(election::Revision from, devserver::Watcher watcher);
@@ -82,7 +100,7 @@ class ApiServer {
  private:
   void ambush();
   void committed(const std::string& who);
-  std::string stamp() const;
+  std::string stamp(Duration error = Duration{0}) const;
 
   World& world_;
   Invariants& invariants_;
@@ -93,6 +111,7 @@ class ApiServer {
   std::unordered_map<std::string, Time> first_seen_;  // by uid, spec and baton's annotations
   std::deque<std::pair<Time, devserver::Snapshot>> snapshots_;
   Time down_until_{0};
+  std::array<Front, 2> fronts_;
   Time create_forbidden_until_{0};
   Time strip_until_{0};
   Time ambush_until_{0};

@@ -1,11 +1,18 @@
 #include "simulation/counts.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <sstream>
 
+#include "simulation/faults.h"
+
 namespace baton::simulation {
 namespace {
+
+constexpr int kRules = 19;
+constexpr int kFaults = 30;
+constexpr long kSeedsForRare = 100'000;
 
 template <typename Key>
 void add(std::map<Key, long>& sum, const std::map<Key, long>& other) {
@@ -21,6 +28,12 @@ void print(std::ostringstream& out, const char* title, const std::map<std::strin
   }
 }
 
+bool says(const std::string& name, int number) {
+  const std::string text = "F" + std::to_string(number);
+  const auto at = name.find(text);
+  return at != name.npos && std::isdigit(name[at + text.size()]) == 0;
+}
+
 }  // namespace
 
 void Counts::add(const Counts& other) {
@@ -28,14 +41,20 @@ void Counts::add(const Counts& other) {
   simulation::add(faults, other.faults);
   simulation::add(notices, other.notices);
   simulation::add(writes, other.writes);
-  simulation::add(crossings, other.crossings);
   simulation::add(limits, other.limits);
+  for (std::size_t from = 0; from < kStates; ++from) {
+    for (std::size_t to = 0; to < kStates; ++to) {
+      crossings[from][to] += other.crossings[from][to];
+    }
+  }
   seeds += other.seeds;
   events += other.events;
   terms += other.terms;
   most_terms = std::max(most_terms, other.most_terms);
+  most_candidates = std::max(most_candidates, other.most_candidates);
   refusals += other.refusals;
   corruptions += other.corruptions;
+  foreign_overlaps += other.foreign_overlaps;
 }
 
 void Counts::count_rules(const std::string& reason) {
@@ -47,6 +66,14 @@ void Counts::count_rules(const std::string& reason) {
   }
 }
 
+long Counts::hits(int number) const {
+  long sum = 0;
+  for (const auto& [name, count] : faults) {
+    sum += says(name, number) ? count : 0;
+  }
+  return sum;
+}
+
 std::string report(const Counts& counts) {
   std::ostringstream out;
   out << "rules:";
@@ -55,15 +82,70 @@ std::string report(const Counts& counts) {
   }
   out << '\n';
   print(out, "faults", counts.faults);
+  out << "faults by number:";
+  for (int number = 1; number <= kFaults; ++number) {
+    out << " F" << number << ' ' << counts.hits(number) << ';';
+  }
+  out << '\n';
+  for (const auto& [number, why] : left_to_other_tests()) {
+    out << "  F" << number << " is left to the tests of the real binary: " << why << '\n';
+  }
   print(out, "notices", counts.notices);
   print(out, "requests", counts.writes);
-  print(out, "states crossed", counts.crossings);
+  out << "states crossed:\n";
+  for (std::size_t from = 0; from < kStates; ++from) {
+    for (std::size_t to = 0; to < kStates; ++to) {
+      if (counts.crossings[from][to] > 0) {
+        out << "  " << counts.crossings[from][to] << '\t'
+            << to_string(static_cast<election::State>(from)) << " -> "
+            << to_string(static_cast<election::State>(to)) << '\n';
+      }
+    }
+  }
   print(out, "runs partly excluded, not covered by design", counts.limits);
-  out << counts.seeds << " seeds, " << counts.events << " events, " << counts.terms
-      << " tokens (mean " << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds)
-      << " a seed, most " << counts.most_terms << "), " << counts.refusals
-      << " writes with an old token refused by the resource; without the check "
-      << counts.corruptions << " would have been taken\n";
+  out << counts.seeds << " seeds, up to " << counts.most_candidates << " candidates, "
+      << counts.events << " events, " << counts.terms << " terms (mean "
+      << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds) << " a seed, most "
+      << counts.most_terms << "), " << counts.refusals
+      << " writes with an old token refused by the resource; its twin without the check took "
+      << counts.corruptions << "\nclient-go's candidate acted beside a leader of baton's "
+      << counts.foreign_overlaps << " times\n";
+  return out.str();
+}
+
+std::string gaps(const Counts& counts) {
+  std::ostringstream out;
+  for (int rule = 1; rule <= kRules; ++rule) {
+    const auto found = counts.rules.find(rule);
+    if (found == counts.rules.end()) {
+      out << "R" << rule << " never decided anything\n";
+    }
+  }
+  for (const std::string& fault : fault_names()) {
+    if (!counts.faults.contains(fault)) {
+      out << fault << " never hit: the run proves nothing about it\n";
+    }
+  }
+  for (int number = 1; number <= kFaults; ++number) {
+    if (counts.hits(number) == 0 && !left_to_other_tests().contains(number)) {
+      out << "F" << number << " never hit\n";
+    }
+  }
+  for (std::size_t from = 0; from < kStates; ++from) {
+    for (std::size_t to = 0; to < kStates; ++to) {
+      const auto one = static_cast<election::State>(from);
+      const auto other = static_cast<election::State>(to);
+      const Expectation expected = expectation(one, other);
+      const bool is_due = expected == Expectation::common ||
+                          (expected == Expectation::rare && counts.seeds >= kSeedsForRare);
+      if (is_due && counts.crossings[from][to] == 0) {
+        out << "nobody went from " << to_string(one) << " to " << to_string(other) << '\n';
+      }
+    }
+  }
+  if (counts.corruptions == 0) {
+    out << "no stale write ever reached the resource: nothing shows that the check matters\n";
+  }
   return out.str();
 }
 

@@ -35,6 +35,7 @@ struct Faults {
       s.invariants_.not_covered(Limit::longer_d_forgotten);
     }
   }
+  static Machine& machine(Replica& victim) { return victim.machine_; }
   static bool link(Simulation& s, Replica& victim, Time Link::*member, Time until) {
     Time& end = victim.link().*member;
     end = std::max(end, until);
@@ -91,6 +92,53 @@ bool outage(Simulation& s, Time until) {
       replica->sidecar()->stall_watch();
     }
   }
+  return true;
+}
+
+// One of the two API servers; everybody's watch on it breaks. The other one's cache may lag.
+bool fail_over(Simulation& s, Replica& victim, Time until) {
+  const int front = F::machine(victim).front;
+  if (F::server(s).down(front)) {
+    return false;
+  }
+  F::server(s).fall(front, until);
+  if (F::random(s).chance(0.7)) {
+    F::server(s).fall_behind(1 - front, F::random(s).between(0s, 2 * (until - F::world(s).now())),
+                             until);
+  }
+  for (const auto& replica : F::replicas(s)) {
+    if (replica->alive()) {
+      replica->sidecar()->lose_front(front);
+    }
+  }
+  return true;
+}
+
+bool lag(Simulation& s, Replica& victim, Time until) {
+  const Duration lag = F::random(s).between(0s, std::chrono::seconds(F::lease_duration_s(s)));
+  F::server(s).fall_behind(F::machine(victim).front, lag, until);
+  return true;
+}
+
+bool break_watch(Simulation& s, Replica& victim) {
+  using election::FailureKind;
+  static const std::vector<FailureKind> kKinds = {FailureKind::unknown, FailureKind::garbled,
+                                                  FailureKind::unavailable, FailureKind::throttled};
+  if (victim.alive()) {
+    victim.sidecar()->break_watch(F::random(s).pick(kKinds));
+  }
+  return victim.alive();
+}
+
+// Cut off for long enough that somebody else leads, it is told to stop: its release clears whoever
+// holds the Lease.
+bool cut_off_foreign(Simulation& s, Time until) {
+  ForeignCandidate* foreign = F::foreign(s);
+  if (foreign == nullptr || !foreign->leads()) {
+    return false;
+  }
+  foreign->cut_off(until);
+  F::world(s).at(until, [foreign] { foreign->cancel(); });
   return true;
 }
 
@@ -157,19 +205,24 @@ const std::vector<Fault>& all_faults() {
       {"application stopped (F2)", [](S&, R& v, Time until) { return v.stop_application(until); }},
       {"both stopped (F3)", [](S&, R& v, Time until) { v.stop_application(until); return v.stop_sidecar(until); }},
       {"machine frozen with its clocks (F4)", [](S& s, R& v, Time until) { return v.freeze_machine(until - F::world(s).now()); }},
+      {"wall clock strobes (F5)", [](S&, R& v, Time until) { v.strobe_wall_clock(until); return true; }},
       {"partition (F7, F8)", [](S& s, R& v, Time until) { return partition(s, v, until); }},
       {"requests lost (F7)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::out_cut_until, until); }},
       {"answers lost (F7, F11)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::in_cut_until, until); }},
       {"slow link (F9, F10)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::slow_until, until); }},
       {"lossy link (F11)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::lossy_until, until); }},
+      {"PUTs repeated (F12)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::repeats_until, until); }},
       {"error answers (F13)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::errors_until, until); }},
       {"altered answers (F27)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::altered_until, until); }},
       {"webhook strips annotations (F27)", [](S& s, R&, Time until) { return strip(s, until); }},
+      {"API server fails over (F14)", [](S& s, R& v, Time until) { return fail_over(s, v, until); }},
       {"outage (F14, F15)", [](S& s, R&, Time until) { return outage(s, until); }},
       {"watch stalled (F18)", [](S& s, R& v, Time until) { if (v.alive()) { v.sidecar()->stall_watch(); } return F::link(s, v, &Link::stalled_until, until); }},
-      {"watch broken (F18)", [](S&, R& v, Time) { if (v.alive()) { v.sidecar()->break_watch(election::FailureKind::unknown); } return v.alive(); }},
+      {"watch broken (F18)", [](S& s, R& v, Time) { return break_watch(s, v); }},
       {"history compacted (F18)", [](S& s, R& v, Time) { if (v.alive()) { v.sidecar()->break_watch(election::FailureKind::gone); } return F::server(s).compact(); }},
-      {"old events (F18, F19)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::stale_until, until); }},
+      {"events repeated (F18)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::stale_until, until); }},
+      {"events out of order (F19)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::mixed_until, until); }},
+      {"watch cache lags (F19)", [](S& s, R& v, Time until) { return lag(s, v, until); }},
       {"Lease deleted (F20)", [](S& s, R&, Time) { F::forgets_duration(s); return F::server(s).remove("delete"); }},
       {"Lease re-created (F20)", [](S& s, R&, Time) { return recreate(s); }},
       {"acquisition undone (F20, F21)", [](S& s, R& v, Time until) { F::forgets_duration(s); F::server(s).ambush_until(until); v.tell(election::Resign{}); return true; }},
@@ -193,7 +246,9 @@ const std::vector<Fault>& all_faults() {
       {"restored without bump (F22)", [](S& s, R&, Time) { return F::restore(s, 0) && (F::invariants(s).not_covered(Limit::restored_below), true); }},
       {"sidecar killed (F23, F24)", [](S&, R& v, Time) { return v.kill_sidecar(); }},
       {"Pod killed (F23, F24)", [](S&, R& v, Time) { return v.kill_pod(); }},
-      {"foreign release (F25)", [](S& s, R&, Time) { return F::foreign(s) != nullptr && F::foreign(s)->release(); }},
+      {"client-go stopped (F25)", [](S& s, R&, Time) { return F::foreign(s) != nullptr && F::foreign(s)->cancel(); }},
+      {"client-go cut off (F25)", [](S& s, R&, Time until) { return cut_off_foreign(s, until); }},
+      {"client-go killed (F25)", [](S& s, R&, Time) { return F::foreign(s) != nullptr && (F::foreign(s)->leave(), F::foreign(s)->start(), true); }},
       {"Pod terminated (F29)", [](S&, R& v, Time) { return v.terminate_pod(); }},
       {"container replaced (F29)", [](S&, R& v, Time) { return v.replace_container(); }},
       {"resign", [](S&, R& v, Time) { return tell(v, election::Resign{}); }},
@@ -204,5 +259,15 @@ const std::vector<Fault>& all_faults() {
   return kFaults;
 }
 // clang-format on
+
+const std::map<int, std::string>& left_to_other_tests() {
+  static const std::map<int, std::string> kLeft = {
+      {16, "certificates, here there is no TLS"},
+      {17, "the service account's token, here there are no credentials"},
+      {26, "exhausted descriptors, memory and disks, and crowds of clients"},
+      {28, "threads and hooks that hang: the election has none"},
+  };
+  return kLeft;
+}
 
 }  // namespace baton::simulation

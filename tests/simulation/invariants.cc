@@ -200,15 +200,14 @@ void Invariants::saw(ProcessId id, const election::Lease& lease) {
       token_of(lease) == own->second.token) {
     own->second.as_sent = true;
   }
-  if (lease.version.value_or(0) > processes_[id].newest.version.value_or(0)) {
-    processes_[id].newest = lease;
+  if (lease.version.value_or(0) > processes_[id].newest.version) {
+    processes_[id].newest = {*lease.version, lease.holder, lease.annotated(annotation::kTerm)};
   }
 }
 
 void Invariants::saw_absence(ProcessId id, election::Revision revision) {
-  if (revision > processes_[id].newest.version.value_or(0)) {
-    processes_[id].newest = {};
-    processes_[id].newest.version = revision;
+  if (revision > processes_[id].newest.version) {
+    processes_[id].newest = {revision, "", ""};
   }
 }
 
@@ -264,20 +263,25 @@ void Invariants::believes(ProcessId id, const election::Status& status) {
   process.term_id = status.term_id;
   process.deadline = status.deadline;
   process.believes_until = until;
-  const election::Lease& newest = process.newest;
+  const Seen& newest = process.newest;
   const auto held = process.terms.find(status.term_id);
   if (held != process.terms.end() && !limits_.contains(Limit::restored_below) &&
-      newest.version.value_or(0) > held->second.version &&
-      (newest.holder != process.facts.name ||
-       newest.annotated(annotation::kTerm) != status.term_id)) {
+      newest.version > held->second.version &&
+      (newest.holder != process.facts.name || newest.term != status.term_id)) {
     violated(4, process.facts.name + " still believes after having seen version " +
-                    std::to_string(*newest.version) + " held by '" + newest.holder + "'");
+                    std::to_string(newest.version) + " held by '" + newest.holder + "'");
   }
   if (!news) {
     return;
   }
   check_backed(process, status);
   check_alone(process);
+  foreign_overlaps_ += foreign_acts_ ? 1 : 0;
+}
+
+void Invariants::foreign_acts(bool acts) {
+  foreign_overlaps_ += acts && !foreign_acts_ && anyone_believes() ? 1 : 0;
+  foreign_acts_ = acts;
 }
 
 void Invariants::check_backed(const Process& process, const election::Status& status) {

@@ -18,6 +18,7 @@
 //  I8  requests are bounded, one at a time
 //  I9  no belief in a term that another process start acquired
 //  I10 no "yes" at or after the deadline
+//  I11 the state crosses only as the table of crossings.h says
 #pragma once
 
 #include <map>
@@ -93,6 +94,10 @@ class Invariants {
   void record_became(const election::Lease* lease, election::Revision revision);
   void not_covered(Limit limit);
 
+  /// Another elector's candidate acts as the leader, or no longer does: that it does so beside one
+  /// of baton's is its own doing, and counted.
+  void foreign_acts(bool acts);
+
   void violated(int invariant, const std::string& what);
 
   bool anyone_believes() const;
@@ -101,6 +106,7 @@ class Invariants {
   /// Writes that a resource without the check would have taken from a term already followed.
   int unfenced_corruptions() const { return unfenced_corruptions_; }
   int refusals() const { return refusals_; }
+  int foreign_overlaps() const { return foreign_overlaps_; }
   election::Token highest_acquired() const { return highest_acquired_; }
   int terms() const { return static_cast<int>(terms_.size()); }
 
@@ -110,6 +116,12 @@ class Invariants {
     Instant applied_until;  // t_send of the latest applied write + V
     election::Revision version;
     bool as_sent;  // the acquisition was stored so
+  };
+  /// The newest version that a process was shown; nothing but the version of an absence.
+  struct Seen {
+    election::Revision version = 0;
+    std::string holder;
+    std::string term;
   };
   struct Process {
     ProcessFacts facts;
@@ -123,7 +135,7 @@ class Invariants {
     std::set<std::string> ended;        // terms whose end of work it was told of
     std::set<std::string> seen_terms;
     Instant handed_out = election::kLongAgo;
-    election::Lease newest;  // seen
+    Seen newest;
     Time window{0};
     int requests = 0;
     int steps = 0;
@@ -150,6 +162,8 @@ class Invariants {
   std::map<election::Token, std::string> token_owner_;
   int unfenced_corruptions_ = 0;
   int refusals_ = 0;
+  bool foreign_acts_ = false;
+  int foreign_overlaps_ = 0;
   std::vector<Violation> violations_;
   std::set<Limit> limits_;
 };

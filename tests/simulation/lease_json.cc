@@ -14,7 +14,7 @@ LeaseView LeaseJson::decode(const devserver::Object& object) {
   }
   Decoded& decoded = decoded_[object.get()];
   if (decoded.view == nullptr) {
-    auto lease = kube::decode_lease(object->dump());
+    auto lease = kube::decode_lease_object(*object);
     if (!lease) {
       std::cerr << "the store holds what no Lease is: " << lease.error() << '\n';
       std::abort();
@@ -22,12 +22,6 @@ LeaseView LeaseJson::decode(const devserver::Object& object) {
     decoded = {object, std::make_shared<const election::Lease>(std::move(lease).value())};
   }
   return decoded.view;
-}
-
-nlohmann::json LeaseJson::encode(const election::LeaseWrite& write,
-                                 const std::string& now_micro) const {
-  return nlohmann::json::parse(
-      kube::encode_write(write, kLeaseKey.name_space, kLeaseKey.name, now_micro));
 }
 
 }  // namespace baton::simulation

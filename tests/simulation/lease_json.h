@@ -1,4 +1,5 @@
-// Between the Lease as the store keeps it and as the rules see it: the codec that ships.
+// The Lease as the rules see it, from the one that the store keeps: by the codec that ships. (The
+// text in between is left out on this way; on the other one, every write goes through it.)
 #pragma once
 
 #include <memory>
@@ -19,8 +20,6 @@ class LeaseJson {
  public:
   /// Each stored version is decoded once.
   LeaseView decode(const devserver::Object& object);
-  /// The body of the PUT; `now_micro` stands for the wall clock.
-  nlohmann::json encode(const election::LeaseWrite& write, const std::string& now_micro) const;
 
  private:
   struct Decoded {

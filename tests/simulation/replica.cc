@@ -6,7 +6,7 @@ using election::Proof;
 using election::WorkEnded;
 
 Replica::Replica(Stage& stage, int slot, ReplicaOptions options, MachineClock clock)
-    : stage_(stage), slot_(slot), options_(std::move(options)), machine_{clock, {}} {}
+    : stage_(stage), slot_(slot), options_(std::move(options)), machine_{.clock = clock} {}
 
 void Replica::start_pod() {
   pod_ = ++stage_.pods;
@@ -25,7 +25,7 @@ void Replica::start_pod() {
 }
 
 void Replica::start_sidecar() {
-  SidecarOptions options{options_.election, pod_, nullptr, nullptr};
+  SidecarOptions options{options_.election, pod_, nullptr, nullptr, options_.is_drawn};
   options.election.identity =
       "pod" + std::to_string(slot_) + '.' + std::to_string(pod_) + '_' + std::to_string(++starts_);
   options.election.incarnation = "uid" + std::to_string(pod_) + "/boot/net";
@@ -165,6 +165,18 @@ bool Replica::stop_application(Time until) {
   stage_.world.say("the application of Pod ", pod_, " is stopped until ", seconds(until));
   application()->stop_until(until);
   return true;
+}
+
+void Replica::draw(std::vector<observe::Lane>& lanes) const {
+  for (const auto& sidecar : sidecars_) {
+    if (auto lane = sidecar->drawn()) {
+      lanes.push_back(std::move(*lane));
+    }
+  }
+}
+
+void Replica::strobe_wall_clock(Time until) {
+  machine_.strobes_until = std::max(machine_.strobes_until, until);
 }
 
 // Shown by setting the clock back when the machine goes on: nothing looks at it in between.

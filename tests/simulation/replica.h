@@ -23,6 +23,7 @@ struct ReplicaOptions {
   Says says = Says::drained;
   bool native = false;
   Duration recovery{0};
+  bool is_drawn = false;
 };
 
 class Replica {
@@ -38,6 +39,8 @@ class Replica {
   bool stop_sidecar(Time until);
   bool stop_application(Time until);
   bool freeze_machine(Duration length);  // the clock stands still too
+  void strobe_wall_clock(Time until);
+  void heal() { machine_.link = {}; }
   void tell(const election::Event& event);
 
   Sidecar* sidecar() { return sidecars_.empty() ? nullptr : sidecars_.back().get(); }
@@ -48,9 +51,13 @@ class Replica {
     return applications_.empty() ? nullptr : applications_.back().get();
   }
   Link& link() { return machine_.link; }
+  /// Of every start of its sidecar.
+  void draw(std::vector<observe::Lane>& lanes) const;
   const election::Timings& timings() const { return options_.election.timings; }
 
  private:
+  friend struct Faults;
+
   void start_sidecar();
   void sidecar_again_after(Duration delay);
   void end_pod_and_start_another(Duration delay);

@@ -1,13 +1,19 @@
 #include "simulation/sidecar.h"
 
-#include <nlohmann/json.hpp>
+#include "simulation/crossings.h"
 
 namespace baton::simulation {
 
 using election::Event;
 using election::Failure;
 using election::FailureKind;
+using election::Listed;
+using election::ListFailed;
+using election::RequestId;
 using election::Step;
+using election::WriteFailed;
+using election::WriteKind;
+using election::Written;
 
 Sidecar::Sidecar(World& world, ApiServer& server, Invariants& invariants, Counts& counts,
                  Machine& machine, SidecarOptions options)
@@ -20,7 +26,12 @@ Sidecar::Sidecar(World& world, ApiServer& server, Invariants& invariants, Counts
       election_(options_.election, local_now()),
       id_(invariants.started({options_.election.identity, options_.pod,
                               options_.election.incarnation, machine.clock,
-                              options_.election.timings, options_.election.lock_delay})) {}
+                              options_.election.timings, options_.election.lock_delay})),
+      clock_(machine.clock) {
+  if (options_.is_drawn) {
+    tracer_.emplace(name(), [this](Instant local) { return Instant(clock_.real(local)); });
+  }
+}
 
 void Sidecar::start() {
   world_.say(name(), " starts");
@@ -47,25 +58,44 @@ void Sidecar::deliver(const Event& event) {
     return;
   }
   saw(event);
+  step(event);
+}
+
+void Sidecar::step(const Event& event) {
   const Instant handed_out = handed_out_;
-  const Step step = election_.step(event, local_now(), handed_out);
+  Step step = election_.step(event, local_now(), handed_out);
   if (world_.random().chance(0.05)) {
     options_.asks();  // answered from the status before this step
   }
-  if (published_.state != election_.status().state) {
-    const std::string crossing =
-        std::string(to_string(published_.state)) + " -> " + to_string(election_.status().state);
-    ++counts_.crossings[crossing];
-    counts_.count_rules(election_.status().reason);
-    world_.say(name(), ' ', crossing, ' ', election_.status().reason);
+  const election::Status& status = election_.status();
+  if (tracer_) {
+    tracer_->step(event, local_now(), step, status);
   }
-  published_ = election_.status();
+  world_.decided(static_cast<std::uint64_t>(world_.now().count()));
+  world_.decided(static_cast<std::uint64_t>(status.state) * 31 + id_);
+  world_.decided(static_cast<std::uint64_t>(status.deadline.time_since_epoch().count()));
+  world_.decided(static_cast<std::uint64_t>(status.token) * 31 + step.actions.size());
+  world_.decided(static_cast<std::uint64_t>(step.wake_at.time_since_epoch().count()));
+  if (published_.state != status.state) {
+    cross(published_.state, status);
+  }
+  published_ = status;
   invariants_.stepped(id_);
   invariants_.believes(id_, published_);
-  for (const election::Action& action : step.actions) {
+  for (election::Action& action : step.actions) {
     act(action);
   }
   wake(step.wake_at);
+}
+
+void Sidecar::cross(election::State from, const election::Status& status) {
+  ++counts_.crossings[static_cast<std::size_t>(from)][static_cast<std::size_t>(status.state)];
+  counts_.count_rules(status.reason);
+  world_.say(name(), ' ', to_string(from), " -> ", to_string(status.state), ' ', status.reason);
+  if (expectation(from, status.state) == Expectation::never) {
+    invariants_.violated(11, name() + " went from " + to_string(from) + " to " +
+                                 to_string(status.state) + ", which the table does not allow");
+  }
 }
 
 void Sidecar::saw(const Event& event) {
@@ -76,11 +106,11 @@ void Sidecar::saw(const Event& event) {
     } else if (watched->id == watch_.id && watched->kind == election::WatchEventKind::deleted) {
       invariants_.saw_absence(id_, watched->revision);
     }
-  } else if (const auto* listed = std::get_if<election::Listed>(&event)) {
+  } else if (const auto* listed = std::get_if<Listed>(&event)) {
     if (listed->lease) {
       invariants_.saw(id_, *listed->lease);
     }
-  } else if (const auto* written = std::get_if<election::Written>(&event)) {
+  } else if (const auto* written = std::get_if<Written>(&event)) {
     invariants_.saw(id_, written->lease);
   } else if (const auto* ended = std::get_if<election::WorkEnded>(&event)) {
     invariants_.told_of_end(id_, ended->term_id.empty() ? published_.term_id : ended->term_id);
@@ -89,7 +119,7 @@ void Sidecar::saw(const Event& event) {
 
 // The rules that decide without a word: what arrives is refused, ignored or read back.
 void Sidecar::count_rules(const Event& event) {
-  if (const auto* failed = std::get_if<election::WriteFailed>(&event)) {
+  if (const auto* failed = std::get_if<WriteFailed>(&event)) {
     const bool is_conflict = failed->failure.kind == FailureKind::conflict;
     ++counts_.rules[is_conflict ? 1 : 10];
   } else if (const auto* watched = std::get_if<election::Watched>(&event)) {
@@ -101,6 +131,10 @@ void Sidecar::count_rules(const Event& event) {
 }
 
 void Sidecar::wake(Instant at) {
+  if (at == wakes_at_ && at != election::kNever) {
+    return;  // it is on its way
+  }
+  wakes_at_ = at;
   const std::uint64_t wake = ++wakes_;
   if (at == election::kNever || !alive_) {
     return;
@@ -108,6 +142,7 @@ void Sidecar::wake(Instant at) {
   const Time when = at == election::kLongAgo ? world_.now() : machine_.clock.real(at);
   world_.at(std::max(when, world_.now() + 1us), [this, wake] {
     if (wake == wakes_) {
+      wakes_at_ = election::kNever;
       deliver(election::Tick{});
     }
   });
@@ -127,16 +162,22 @@ std::optional<Answer> Sidecar::ask() {
                 published_.state == election::State::warming};
 }
 
+std::optional<observe::Lane> Sidecar::drawn() {
+  return tracer_ ? std::optional(tracer_->finish()) : std::nullopt;
+}
+
 void Sidecar::clock_changed() {
+  clock_ = machine_.clock;
   invariants_.clock_changed(id_, machine_.clock);
+  wakes_at_ = election::kNever;
   wake(local_now());
 }
 
-void Sidecar::act(const election::Action& action) {
+void Sidecar::act(election::Action& action) {
   if (const auto* list_request = std::get_if<election::SendList>(&action)) {
     list(list_request->id);
-  } else if (const auto* send = std::get_if<election::SendWrite>(&action)) {
-    write(*send);
+  } else if (auto* send = std::get_if<election::SendWrite>(&action)) {
+    write(std::move(*send));
   } else if (const auto* watch = std::get_if<election::StartWatch>(&action)) {
     start_watch(watch->id, watch->from);
   } else if (std::holds_alternative<election::StopWatch>(action)) {
@@ -177,31 +218,79 @@ bool Sidecar::lost(Time cut_until) {
          (world_.now() < machine_.link.lossy_until && world_.random().chance(0.3));
 }
 
-void Sidecar::later(Duration delay, Event event) {
-  world_.after(delay, [this, event = std::move(event)] { deliver(event); });
-}
-
-void Sidecar::begin_request(election::RequestId id, Event timed_out) {
+void Sidecar::begin_request(RequestId id, bool is_write) {
   if (has_outstanding_) {
     invariants_.violated(8, name() + " has two requests in flight");
   }
   outstanding_ = id;
   has_outstanding_ = true;
   const Instant limit = local_now() + options_.election.timings.request_timeout;
-  world_.at(machine_.clock.real(limit),
-            [this, id, timed_out = std::move(timed_out)] { answer(id, timed_out); });
+  world_.at(machine_.clock.real(limit), [this, id, is_write] {
+    const Failure timed_out{FailureKind::unknown, {}, "timed out"};
+    answer(id, {.of_write = is_write, .is_time_out = true, .failure = timed_out});
+  });
 }
 
-// The first answer counts, the time-out being one: what comes later finds nobody waiting. While
-// the process is stopped both wait in line.
-void Sidecar::answer(election::RequestId id, Event event) {
-  if (alive_ && stopped()) {
-    world_.at(stopped_until_, [this, id, event = std::move(event)] { answer(id, event); });
+// The first answer counts, the time-out being one. While the process is stopped both wait in line.
+// What comes later, or twice, has to be ignored by the election too.
+void Sidecar::answer(RequestId id, const Reply& reply) {
+  if (!alive_) {
     return;
   }
-  if (alive_ && has_outstanding_ && outstanding_ == id) {
+  if (stopped()) {
+    world_.at(stopped_until_, [this, id, reply] { answer(id, reply); });
+    return;
+  }
+  const bool is_awaited = has_outstanding_ && outstanding_ == id;
+  if (!is_awaited && reply.is_time_out) {
+    return;
+  }
+  Event event;
+  if (reply.failure) {
+    event = reply.of_write ? Event(WriteFailed{id, *reply.failure})
+                           : Event(ListFailed{id, *reply.failure});
+  } else if (reply.of_write) {
+    event = Written{id, *reply.lease};
+  } else {
+    event = Listed{id, reply.revision, std::nullopt};
+    if (reply.lease != nullptr) {
+      std::get<Listed>(event).lease = *reply.lease;
+    }
+  }
+  if (is_awaited) {
     has_outstanding_ = false;
     deliver(event);
+  } else {
+    ++counts_.faults["answer late or twice (F9, F12)"];
+    step(event);
+  }
+}
+
+// An API server that falls before the answer has left takes it along.
+void Sidecar::send_back(RequestId id, Reply reply) {
+  const int front = machine_.front;
+  world_.after(delay(),
+               [this, id, front, falls = server_.falls(front), reply = std::move(reply)]() mutable {
+                 if (server_.falls(front) != falls) {
+                   ++counts_.faults["answer lost with its API server (F14)"];
+                   reply.failure = Failure{FailureKind::unknown, {}, "connection reset"};
+                 }
+                 answer(id, reply);
+               });
+}
+
+// Whoever is refused by one API server is sent to the other next time.
+std::optional<Failure> Sidecar::unreachable() {
+  if (!server_.down(machine_.front)) {
+    return std::nullopt;
+  }
+  machine_.front = 1 - machine_.front;
+  return Failure{FailureKind::unavailable, {}, "503"};
+}
+
+void Sidecar::lose_front(int front) {
+  if (watch_.open && watch_.front == front) {
+    break_watch(FailureKind::unknown);
   }
 }
 
@@ -224,10 +313,10 @@ std::optional<Failure> Sidecar::error(bool applied) {
   return failure;
 }
 
-void Sidecar::list(election::RequestId id) {
+void Sidecar::list(RequestId id) {
   invariants_.sent_list(id_);
   ++counts_.writes["list"];
-  begin_request(id, election::ListFailed{id, {FailureKind::unknown, {}, "timed out"}});
+  begin_request(id, false);
   if (lost(machine_.link.out_cut_until)) {
     return;
   }
@@ -235,91 +324,113 @@ void Sidecar::list(election::RequestId id) {
     if (epoch != server_.epoch() || lost(machine_.link.in_cut_until)) {
       return;
     }
-    Event reply;
-    if (server_.down()) {
-      reply = election::ListFailed{id, {FailureKind::unavailable, {}, "503"}};
-    } else if (auto failure = error(false)) {
-      reply = election::ListFailed{id, *failure};
-    } else {
-      const ListReply listed = server_.list();
-      reply = election::Listed{id, listed.revision, std::nullopt};
-      if (listed.lease != nullptr) {
-        std::get<election::Listed>(reply).lease = *listed.lease;
-      }
+    Reply reply{.failure = unreachable()};
+    if (!reply.failure) {
+      reply.failure = error(false);
     }
-    world_.after(delay(), [this, id, reply = std::move(reply)] { answer(id, reply); });
+    if (!reply.failure) {
+      ListReply listed = server_.list();
+      reply.revision = listed.revision;
+      reply.lease = std::move(listed.lease);
+    }
+    send_back(id, std::move(reply));
   });
 }
 
-void Sidecar::write(const election::SendWrite& send) {
+// Of the wall clock, which must decide nothing: drawn apart, so that a run with and a run without
+// are the same run.
+Duration Sidecar::wall_clock_error() {
+  if (world_.now() >= machine_.strobes_until) {
+    return Duration{0};
+  }
+  Random apart(static_cast<std::uint64_t>(world_.now().count()) ^ id_);
+  return apart.pick<Duration>({-1h, 0s, 1h});
+}
+
+void Sidecar::write(election::SendWrite send) {
   invariants_.sent_write(id_, send.write, server_.since(send.write.base));
   ++counts_.writes[to_string(send.write.kind)];
-  if (send.write.kind == election::WriteKind::acquire) {
+  if (send.write.kind == WriteKind::acquire) {
     ++counts_.rules[7];  // a token, and
     ++counts_.rules[8];  // a term id of its own
     counts_.rules[17] += options_.election.replicas > 3 ? 1 : 0;
   }
-  begin_request(send.id, election::WriteFailed{send.id, {FailureKind::unknown, {}, "timed out"}});
+  begin_request(send.id, true);
   if (lost(machine_.link.out_cut_until)) {
     return;
   }
   const Duration out = delay();
-  const auto arrives = [this, send, body = server_.encode(send.write), sent_at = local_now(),
-                        epoch = server_.epoch()] { serve_write(send, body, sent_at, epoch); };
+  std::string body = server_.encode(send.write, wall_clock_error());
+  const auto put = std::make_shared<const Outgoing>(
+      Outgoing{std::move(send), std::move(body), local_now(), server_.epoch()});
+  const auto arrives = [this, put] { serve_write(*put); };
   world_.after(out, arrives);
-  if (world_.random().chance(0.03)) {
-    ++counts_.faults["duplicate"];
+  if (world_.random().chance(world_.now() < machine_.link.repeats_until ? 0.7 : 0.02)) {
+    ++counts_.faults["PUT delivered twice (F12)"];
     world_.after(out + world_.random().between(0s, 3s), arrives);
   }
 }
 
-// 200 with the object as it was: nothing was written.
-void Sidecar::swallow(election::RequestId id) {
-  const LeaseView present = server_.list().lease;
-  if (present != nullptr) {
-    ++counts_.faults["swallowed write"];
-    world_.after(delay(), [this, id, present] { answer(id, election::Written{id, *present}); });
+void Sidecar::serve_write(const Outgoing& put) {
+  if (put.epoch != server_.epoch()) {
+    return;
   }
+  Reply reply{.of_write = true, .failure = unreachable()};
+  if (!reply.failure && world_.random().chance(0.5)) {
+    reply.failure = error(false);
+  }
+  if (!reply.failure && world_.now() < machine_.link.altered_until && world_.random().chance(0.3)) {
+    reply.lease = server_.list().lease;  // 200 with the object as it was: nothing was written
+    if (reply.lease != nullptr) {
+      ++counts_.faults["write swallowed (F27)"];
+      send_back(put.send.id, std::move(reply));
+    }
+    return;
+  }
+  if (reply.failure) {
+    if (!lost(machine_.link.in_cut_until)) {
+      send_back(put.send.id, std::move(reply));
+    }
+    return;
+  }
+  WriteReply written = server_.write(id_, put.send.write, put.body, put.sent_at);
+  reply.failure = std::move(written.failure);
+  reply.lease = std::move(written.lease);
+  reply_to(put, std::move(reply));
 }
 
-void Sidecar::serve_write(const election::SendWrite& send, const nlohmann::json& body,
-                          Instant sent_at, int epoch) {
-  if (epoch != server_.epoch()) {
+// The answer to a write that has reached the store: what was applied may still be unknown.
+void Sidecar::reply_to(const Outgoing& put, Reply reply) {
+  const bool applied = !reply.failure;
+  const bool is_awaited = has_outstanding_ && outstanding_ == put.send.id;
+  if (applied && !is_awaited) {
+    ++counts_.faults["applied when given up (F10)"];
+  }
+  if (applied) {
+    reply.failure = error(true);
+  }
+  const bool is_lost = lost(machine_.link.in_cut_until);
+  if (applied && (reply.failure || is_lost)) {
+    ++counts_.faults[std::string("ambiguous ") + to_string(put.send.write.kind) + " (F11)"];
+  }
+  if (is_lost) {
     return;
   }
-  std::optional<Failure> failure;
-  LeaseView lease;
-  if (server_.down()) {
-    failure = Failure{FailureKind::unavailable, {}, "503"};
-  } else if (world_.random().chance(0.5)) {
-    failure = error(false);
+  if (!reply.failure && world_.now() < machine_.link.altered_until) {
+    reply.lease = altered(reply.lease, put);
   }
-  if (!failure && world_.now() < machine_.link.altered_until && world_.random().chance(0.3)) {
-    swallow(send.id);
-    return;
+  send_back(put.send.id, std::move(reply));
+}
+
+LeaseView Sidecar::altered(const LeaseView& lease, const Outgoing& put) {
+  ++counts_.faults["answer altered (F27)"];
+  election::Lease shown = *lease;
+  switch (world_.random().below(3)) {
+    case 0: shown.version = put.send.write.base.version.value_or(1); break;
+    case 1: shown.annotations = {{election::annotation::kTerm, "altered"}}; break;
+    default: shown.holder = "somebody-else";
   }
-  if (!failure) {
-    WriteReply reply = server_.write(id_, send.write, body, sent_at);
-    failure = reply.failure ? reply.failure : error(true);
-    lease = std::move(reply.lease);
-  }
-  if (lost(machine_.link.in_cut_until)) {
-    return;
-  }
-  Event reply = election::WriteFailed{send.id, failure.value_or(Failure{})};
-  if (!failure) {
-    election::Lease shown = *lease;
-    if (world_.now() < machine_.link.altered_until) {
-      ++counts_.faults["altered answer"];
-      switch (world_.random().below(3)) {
-        case 0: shown.version = send.write.base.version.value_or(1); break;
-        case 1: shown.annotations = {{election::annotation::kTerm, "altered"}}; break;
-        default: shown.holder = "somebody-else";
-      }
-    }
-    reply = election::Written{send.id, std::move(shown)};
-  }
-  world_.after(delay(), [this, id = send.id, reply = std::move(reply)] { answer(id, reply); });
+  return std::make_shared<const election::Lease>(std::move(shown));
 }
 
 }  // namespace baton::simulation

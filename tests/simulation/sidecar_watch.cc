@@ -1,6 +1,6 @@
-// The watch of a simulated sidecar: in order, but late, repeated, silent or broken.
+// The watch of a simulated sidecar: as late as the API server's cache; repeated, mixed up, silent
+// or broken.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "simulation/sidecar.h"
 
@@ -9,7 +9,7 @@ namespace baton::simulation {
 using devserver::Change;
 using devserver::ChangeKind;
 using election::FailureKind;
-using election::Watched;
+using election::WatchEnded;
 using election::WatchEventKind;
 
 void Sidecar::start_watch(election::WatchId id, election::Revision from) {
@@ -17,27 +17,28 @@ void Sidecar::start_watch(election::WatchId id, election::Revision from) {
   watch_ = Watch{};
   watch_.id = id;
   if (lost(machine_.link.out_cut_until)) {
-    later(options_.election.timings.request_timeout,
-          election::WatchEnded{id, {FailureKind::unknown, {}, "could not connect"}});
+    watch_fails(id, options_.election.timings.request_timeout, FailureKind::unknown,
+                "could not connect");
     return;
   }
   world_.after(delay(), [this, id, from] {
     if (!alive_ || watch_.id != id) {
       return;
     }
-    if (server_.down()) {
-      later(delay(), election::WatchEnded{id, {FailureKind::unavailable, {}, "503"}});
+    if (unreachable()) {
+      watch_fails(id, delay(), FailureKind::unavailable, "503");
       return;
     }
     watch_.open = true;
+    watch_.front = machine_.front;
     watch_.deaf = world_.now() < machine_.link.stalled_until;
     watch_.last = world_.now();
     watch_.subscription =
         server_.watch(from, [this, id](const Change& change) { watched(id, change); });
     if (watch_.subscription == 0) {
       watch_.open = false;
-      ++counts_.faults["watch gone"];
-      later(delay(), election::WatchEnded{id, {FailureKind::gone, {}, "410"}});
+      ++counts_.faults["watch from a compacted revision (F18)"];
+      watch_fails(id, delay(), FailureKind::gone, "410");
       return;
     }
     bookmark(id);
@@ -64,21 +65,26 @@ void Sidecar::break_watch(FailureKind kind) {
   server_.unwatch(watch_.subscription);
   watch_.subscription = 0;
   watch_.open = false;
-  watch_ends(election::WatchEnded{id, {kind, {}, "the watch ended"}});
+  watch_ends(id, kind, "the watch ended");
 }
 
 // After the events that came before, as on any stream; a deaf one never hears of it.
-void Sidecar::watch_ends(election::WatchEnded end) {
+void Sidecar::watch_ends(election::WatchId id, FailureKind kind, const char* what) {
   if (!watch_.deaf) {
-    world_.at(std::max(watch_.last + 1us, world_.now() + delay()),
-              [this, end = std::move(end)] { deliver(end); });
+    const Time when = std::max(watch_.last + 1us, world_.now() + delay());
+    watch_fails(id, when - world_.now(), kind, what);
   }
+}
+
+void Sidecar::watch_fails(election::WatchId id, Duration delay, FailureKind kind,
+                          const char* what) {
+  world_.after(delay, [this, id, kind, what] { deliver(WatchEnded{id, {kind, {}, what}}); });
 }
 
 void Sidecar::bookmark(election::WatchId id) {
   world_.after(world_.random().between(5s, 60s), [this, id] {
     if (alive_ && watch_.open && watch_.id == id) {
-      watch_delivers({id, WatchEventKind::bookmark, server_.revision(), std::nullopt});
+      watch_delivers({id, WatchEventKind::bookmark, server_.revision(), nullptr});
       bookmark(id);
     }
   });
@@ -91,24 +97,37 @@ void Sidecar::watched(election::WatchId id, const Change& change) {
   if (change.kind == ChangeKind::ended) {
     watch_.open = false;
     watch_.subscription = 0;
-    watch_ends(election::WatchEnded{id, {FailureKind::unknown, {}, "connection reset"}});
+    watch_ends(id, FailureKind::unknown, "connection reset");
     return;
   }
-  const LeaseView lease = server_.decode(change.object);
   const auto kind =
       change.kind == ChangeKind::deleted ? WatchEventKind::deleted : WatchEventKind::changed;
-  watch_delivers({id, kind, change.revision, *lease});
+  watch_delivers({id, kind, change.revision, server_.decode(change.object)});
+}
+
+void Sidecar::arrives(Time when, Line line) {
+  world_.at(when, [this, line = std::move(line)] {
+    if (!alive_) {
+      return;
+    }
+    election::Watched event{line.id, line.kind, line.revision, std::nullopt};
+    if (line.lease != nullptr) {
+      event.lease = *line.lease;
+    }
+    deliver(std::move(event));
+  });
 }
 
 // A connection that loses a segment while the link is cut may deliver all of it once it heals, or
-// stay dead without a word.
-void Sidecar::watch_delivers(Watched event) {
+// stay dead without a word. A bookmark promises that everything before it was sent: no event is
+// late for it.
+void Sidecar::watch_delivers(Line line) {
   if (watch_.deaf) {
     return;
   }
   Random& random = world_.random();
   const Link& link = machine_.link;
-  Duration late = delay();
+  Duration late = delay() + server_.lag(watch_.front);
   if (world_.now() < link.stalled_until) {
     watch_.deaf = true;
     return;
@@ -120,20 +139,29 @@ void Sidecar::watch_delivers(Watched event) {
     }
     late += link.in_cut_until - world_.now();
   }
+  if (world_.now() < link.mixed_until && line.lease != nullptr && random.chance(0.5)) {
+    ++counts_.faults["event overtaken (F19)"];
+    const Time when = std::max(watch_.last + 1us, world_.now() + late) +
+                      random.between(0s, options_.election.timings.request_timeout);
+    watch_.overtaken = std::max(watch_.overtaken, when);
+    arrives(when, std::move(line));
+    return;
+  }
   const bool repeats = random.chance(world_.now() < link.stale_until ? 0.5 : 0.02);
   watch_.last = std::max(watch_.last + 1us, world_.now() + late);
-  const auto arrives = [this](Time when, Watched what) {
-    world_.at(when, [this, what = std::move(what)] { deliver(what); });
-  };
+  if (line.kind == WatchEventKind::bookmark) {
+    watch_.last = std::max(watch_.last, watch_.overtaken + 1us);
+  }
   if (repeats && watch_.previous && world_.now() < link.stale_until) {
-    ++counts_.faults["old event"];
+    ++counts_.faults["event old (F18)"];
     arrives(watch_.last, *watch_.previous);
   }
-  arrives(watch_.last, event);
+  arrives(watch_.last, line);
   if (repeats) {
-    arrives(watch_.last + 10us, event);
+    ++counts_.faults["event twice (F18)"];
+    arrives(watch_.last + 10us, line);
   }
-  watch_.previous = std::move(event);
+  watch_.previous = std::move(line);
 }
 
 }  // namespace baton::simulation

@@ -1,6 +1,7 @@
 #include "simulation/simulation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <sstream>
 
@@ -10,6 +11,7 @@ namespace baton::simulation {
 
 election::Timings balanced() { return {15s, 12s, 5s, 2s, 250ms, 450ms}; }
 election::Timings aggressive() { return {3s, 2400ms, 1s, 400ms, 50ms, 90ms}; }
+election::Timings conservative() { return {45s, 36s, 10s, 5s, 500ms, 5s}; }
 
 std::vector<std::string> fault_names() {
   std::vector<std::string> names;
@@ -20,6 +22,8 @@ std::vector<std::string> fault_names() {
 }
 
 namespace {
+
+constexpr Time kAllStarted = 2s;
 
 // One to eight kinds of faults: alone each is seen clearly, together they meet.
 std::vector<std::size_t> draw_kinds(Random& random, const std::vector<std::string>& only) {
@@ -39,6 +43,24 @@ std::vector<std::size_t> draw_kinds(Random& random, const std::vector<std::strin
   return kinds;
 }
 
+// Few, and in every 400th run many: 8 to 500, as many of them in each doubling.
+int draw_candidates(Random& random, std::uint64_t seed) {
+  if (seed % 400 != 0) {
+    return 1 + random.below(7);
+  }
+  return static_cast<int>(8 * std::pow(500.0 / 8, random.unit()));
+}
+
+// Half of the clocks are as wrong as R3 allows for.
+int draw_ppm(Random& random) {
+  constexpr int kMost = 100'000;
+  const double share = random.unit();
+  if (share < 0.5) {
+    return share < 0.25 ? -kMost : kMost;
+  }
+  return random.below(2 * kMost + 1) - kMost;
+}
+
 }  // namespace
 
 Simulation::Simulation(Plan plan)
@@ -48,12 +70,17 @@ Simulation::Simulation(Plan plan)
       server_(world_, invariants_, world_.random().pick<election::Revision>({5, 1000, 123456})),
       stage_{world_, server_, invariants_, counts_} {
   Random& random = world_.random();
-  timings_ = random.chance(0.6) ? balanced() : aggressive();
+  timings_ = draw_timings();
   mixed_ = random.chance(0.25);
   if (mixed_) {
     timings_ = balanced();
   }
-  const int count = 1 + random.below(7);
+  const int count = draw_candidates(random, plan_.seed);
+  world_.expect_candidates(count);
+  counts_.most_candidates = count;
+  if (count >= 8) {
+    ++counts_.faults["eight candidates or more (F30)"];
+  }
   lock_delay_ = random.chance(0.15)
                     ? std::chrono::floor<std::chrono::seconds>(timings_.lease_duration / 2)
                     : 0s;
@@ -71,12 +98,41 @@ Simulation::Simulation(Plan plan)
     options.election.warm_up_limit = warms_up ? timings_.lease_duration : 0s;
     options.says = random.pick<Says>({Says::drained, Says::closes, Says::exits, Says::nothing});
     options.native = random.chance(0.4);
+    options.is_drawn = plan_.drawing;
     options.recovery =
         random.chance(0.2) ? Duration{-1} : random.between(0s, timings_.lease_duration / 3);
-    const MachineClock clock{random.between(1s, 100'000s), random.below(200'001) - 100'000};
+    const MachineClock clock{random.between(1s, 100'000s), draw_ppm(random)};
+    counts_.faults["clock rate wrong by 5 % or more (F6)"] += std::abs(clock.ppm) >= 50'000 ? 1 : 0;
     replicas_.push_back(std::make_unique<Replica>(stage_, slot, std::move(options), clock));
+    if (plan_.wall_clocks_strobe) {
+      replicas_.back()->strobe_wall_clock(Time::max());
+    }
   }
   draw_schedule();
+}
+
+// A profile, or any timings that R3 and R15 let pass.
+election::Timings Simulation::draw_timings() {
+  Random& random = world_.random();
+  const double share = random.unit();
+  if (share < 0.5) {
+    return balanced();
+  }
+  if (share < 0.8) {
+    return aggressive();
+  }
+  if (share < 0.85) {
+    return conservative();
+  }
+  const Duration d = std::chrono::seconds(2 + random.below(29));
+  const Duration v = scaled(d, 0.4 + 0.5 * random.unit());
+  const Duration timeout = scaled(v, 0.05 + 0.2 * random.unit());
+  const Duration retry = scaled(timeout, 0.05 + 0.2 * random.unit());
+  const election::Timings drawn{d,       v,     scaled(v, 0.1 + 0.5 * random.unit()),
+                                timeout, retry, 2 * retry};
+  const std::string refusal = check_timings(drawn);
+  counts_.count_rules(refusal);
+  return refusal.empty() ? drawn : balanced();
 }
 
 void Simulation::draw_schedule() {
@@ -84,7 +140,9 @@ void Simulation::draw_schedule() {
   const Duration d = timings_.lease_duration;
   kinds_ = draw_kinds(random, plan_.only);
   const Duration pause = scaled(d, random.chance(0.5) ? 0.15 : 0.6);
-  const Time first = 3 * d + lock_delay_;
+  // In some runs while the first term is still to come; every Pod has started by then.
+  const Time first = random.chance(0.2) ? random.between(kAllStarted, kAllStarted + d)
+                                        : d + d / 2 + kAllStarted + lock_delay_;
   faults_end_ = first + scaled(d, 3 + 9 * random.unit());
   for (Time when = first; when <= faults_end_; when += random.exponential(pause)) {
     schedule_.push_back({when, random.pick(kinds_),
@@ -138,15 +196,37 @@ void Simulation::strike(const Strike& strike) {
       std::min(faults_end_, world_.now() + scaled(timings_.lease_duration, strike.share));
   Replica& struck = victim(strike);
   world_.say("*** ", fault.name, ", until ", seconds(until));
-  if (fault.strike(*this, struck, until)) {
-    ++counts_.faults[fault.name];
+  if (!fault.strike(*this, struck, until)) {
+    return;
   }
+  ++counts_.faults[fault.name];
+  if (plan_.drawing) {
+    const std::string whom = struck.alive() ? struck.sidecar()->name() : "a candidate that is away";
+    drawn_faults_.bars.push_back({observe::Bar::Kind::fault, Instant(world_.now()), Instant(until),
+                                  fault.name, std::string(fault.name) + " (" + whom + ")"});
+  }
+}
+
+observe::Timeline Simulation::timeline() const {
+  const Instant start{Duration{0}};
+  observe::Timeline timeline{"seed " + std::to_string(plan_.seed), {described()}, {drawn_faults_}};
+  timeline.lanes.front().bars.push_back({observe::Bar::Kind::fault, start, start, "", "the start"});
+  for (const Violation& violation : violations()) {
+    const std::string what = "I" + std::to_string(violation.invariant) + ": " + violation.what;
+    timeline.notes.push_back(what);
+    timeline.lanes.front().marks.push_back(
+        {observe::Mark::Kind::alarm, Instant(violation.when), what});
+  }
+  for (const auto& replica : replicas_) {
+    replica->draw(timeline.lanes);
+  }
+  return timeline;
 }
 
 void Simulation::heal() {
   world_.say("*** the faults end");
   for (const auto& replica : replicas_) {
-    replica->link() = Link{};
+    replica->heal();
   }
   if (foreign_ != nullptr) {
     foreign_->leave();
@@ -194,21 +274,22 @@ void Simulation::run() {
   Random& random = world_.random();
   const Duration d = timings_.lease_duration;
   for (const auto& replica : replicas_) {
-    world_.at(random.between(0s, 2s), [&replica] { replica->start_pod(); });
+    world_.at(random.between(0s, kAllStarted), [&replica] { replica->start_pod(); });
   }
   for (const std::size_t kind : kinds_) {
-    if (std::string_view(all_faults()[kind].name).starts_with("foreign")) {
-      const Duration foreign_d = random.chance(0.5) ? d : std::max<Duration>(2s, d / 3);
+    if (std::string_view(all_faults()[kind].name).starts_with("client-go")) {
+      const Duration foreign_d = std::chrono::floor<std::chrono::seconds>(
+          random.chance(0.5) ? d : std::max<Duration>(2s, d / 3));
       foreign_ = std::make_unique<ForeignCandidate>(
-          world_, server_, "client-go",
-          ForeignCandidate::Timings{std::chrono::floor<std::chrono::seconds>(foreign_d),
-                                    scaled(d, 0.6), scaled(d, 1 / 7.5)});
+          world_, server_, invariants_, "client-go",
+          ForeignCandidate::Timings{foreign_d, foreign_d * 2 / 3, foreign_d * 2 / 15});
       foreign_->start();
+      break;
     }
   }
   std::function<void()> others = [&] {
     server_.other_write();
-    world_.after(world_.random().exponential(1s), others);
+    world_.after(world_.random().exponential(3s), others);
   };
   others();
   for (const std::size_t number : planned()) {
@@ -228,6 +309,7 @@ void Simulation::run() {
   counts_.most_terms = counts_.terms;
   counts_.refusals = invariants_.refusals();
   counts_.corruptions = invariants_.unfenced_corruptions();
+  counts_.foreign_overlaps = invariants_.foreign_overlaps();
   for (const Limit limit : invariants_.limits()) {
     ++counts_.limits[to_string(limit)];
   }

@@ -15,9 +15,11 @@ namespace baton::simulation {
 struct Plan {
   std::uint64_t seed = 1;
   bool transcript = false;
+  bool drawing = false;
   std::vector<std::string> only{};                    // these faults; empty: drawn
   std::optional<std::vector<std::size_t>> strikes{};  // of the schedule, by number; empty: all
   double renew_deadline_share = 0;  // of D, in place of the profile's: for tests of the test
+  bool wall_clocks_strobe = false;  // of every machine, all the time
 };
 
 /// One fault of the schedule, which the seed draws apart from all other chance: leaving one out
@@ -38,15 +40,18 @@ class Simulation {
 
   const std::vector<Violation>& violations() const { return invariants_.violations(); }
   const Counts& counts() const { return counts_; }
+  std::uint64_t digest() const { return world_.digest(); }
   std::string described() const;
   const std::vector<Strike>& schedule() const { return schedule_; }
   /// The strikes that the plan leaves in, one a line.
   std::string described_schedule() const;
+  /// All candidates and the faults on one time axis; `plan.drawing` was set.
+  observe::Timeline timeline() const;
 
  private:
   friend struct Faults;
 
-  election::Timings profile();
+  election::Timings draw_timings();
   void draw_schedule();
   std::vector<std::size_t> planned() const;
   void strike(const Strike& strike);
@@ -69,6 +74,7 @@ class Simulation {
   std::vector<std::size_t> kinds_;  // of all_faults()
   std::vector<Strike> schedule_;
   Time faults_end_{0};
+  observe::Lane drawn_faults_{"faults", {}, {}};
 };
 
 /// The timings of the design's profiles.

@@ -2,6 +2,7 @@
 // 1 to 20 ms.
 #include <gtest/gtest.h>
 
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "simulation/story.h"
@@ -155,22 +156,51 @@ TEST(StoriesTest, AShortOutageNeverCostsLeadership) {
   }
 }
 
-// R17: no herd.
-TEST(StoriesTest, FiveHundredCandidatesWriteAtMostTwiceAHandOverOnAverage) {
-  Story story(500);
-  Replica* leader = story.run_until_led();
-  ASSERT_NE(leader, nullptr);
-  constexpr int kHandOvers = 30;
-  const long before = story.acquisitions();
-  for (int i = 0; i < kHandOvers; ++i) {
-    story.hand_over(*leader);
-    ASSERT_GE(story.run_until_another_leads_than(leader), 0s);
-    story.run_for(500ms);
-    leader = story.leader();
-    ASSERT_NE(leader, nullptr);
+/// How one leader follows another: means over `hand_overs` each of `seeds` runs.
+struct HandOvers {
+  double writes;   // acquisitions sent
+  double seconds;  // without a leader
+};
+HandOvers hand_over(int candidates, int seeds, int hand_overs, bool by_crash) {
+  long writes = 0;
+  Duration leaderless{0};
+  for (int seed = 1; seed <= seeds; ++seed) {
+    Story story(candidates, static_cast<std::uint64_t>(seed));
+    Replica* leader = story.run_until_led();
+    const long before = story.acquisitions();
+    for (int i = 0; i < hand_overs && leader != nullptr; ++i) {
+      if (by_crash) {
+        leader->kill_pod();
+      } else {
+        story.hand_over(*leader);
+      }
+      leaderless += story.run_until_another_leads_than(leader);
+      story.run_for(2s);  // its application has asked
+      leader = story.leader();
+    }
+    EXPECT_NE(leader, nullptr);
+    EXPECT_NO_VIOLATION(story);
+    writes += story.acquisitions() - before;
   }
-  EXPECT_LE(story.acquisitions() - before, 2 * kHandOvers);
-  EXPECT_NO_VIOLATION(story);
+  const double count = seeds * hand_overs;
+  return {static_cast<double>(writes) / count, seconds(leaderless) / count};
+}
+
+// F30, R17: no herd, whether the leader released the Lease or died.
+TEST(StoriesTest, AHandOverTakesTwoWritesAtMostOnAverage) {
+  struct Case {
+    int candidates, seeds, hand_overs;
+  };
+  for (const auto& [candidates, seeds, hand_overs] :
+       {Case{2, 20, 20}, Case{10, 20, 20}, Case{100, 5, 20}, Case{500, 2, 20}}) {
+    const HandOvers released = hand_over(candidates, seeds, hand_overs, false);
+    const HandOvers crashed = hand_over(candidates, seeds, hand_overs, true);
+    std::cout << candidates << " candidates: " << released.writes << " acquisitions and "
+              << released.seconds << " s without a leader at a release, " << crashed.writes
+              << " and " << crashed.seconds << " s at a crash\n";
+    EXPECT_LE(released.writes, 2) << candidates << " candidates";
+    EXPECT_LE(crashed.writes, 2) << candidates << " candidates";
+  }
 }
 
 // R2 on CLOCK_BOOTTIME: stopped past its deadline, the first answer is "no" though no timer ran.
@@ -198,20 +228,21 @@ TEST(StoriesTest, IdleFollowersSendNoRequest) {
   EXPECT_EQ(story.acquisitions(), acquisitions);
 }
 
-// The test of the test: what R3 forbids must show. V = 0.97 D with clocks of +-10 %.
+// The test of the test: what R3 forbids must show. V = 0.95 D with clocks of +-10 %.
 TEST(StoriesTest, ARenewDeadlineAgainstR3IsCaught) {
   int caught = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     Simulation simulation({.seed = seed,
                            .transcript = false,
                            .only = {"partition (F7, F8)", "answers lost (F7, F11)"},
-                           .renew_deadline_share = 0.97});
+                           .renew_deadline_share = 0.95});
     simulation.run();
     caught += std::any_of(simulation.violations().begin(), simulation.violations().end(),
                           [](const Violation& violation) { return violation.invariant == 1; })
                   ? 1
                   : 0;
   }
+  std::cout << "V = 0.95 D: two leaders in " << caught << " of 300 runs\n";
   EXPECT_GT(caught, 3);
 }
 

@@ -18,6 +18,7 @@ class Story {
               seed) {}
   explicit Story(const std::vector<election::Timings>& replicas, std::uint64_t seed = 1)
       : world(seed, false), invariants(world), server(world, invariants, 1000) {
+    world.expect_candidates(static_cast<int>(replicas.size()));
     election::Options options;
     options.replicas = static_cast<int>(replicas.size());
     for (int slot = 0; slot < options.replicas; ++slot) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace baton::simulation {
 
@@ -39,17 +40,26 @@ Time MachineClock::real(Instant local) const {
 }
 
 void World::at(Time when, std::function<void()> what) {
-  heap_.push_back({std::max(when, now_), ++sequence_, std::move(what)});
+  if (free_slots_.empty()) {
+    free_slots_.push_back(slots_.size());
+    slots_.emplace_back();
+  }
+  const std::size_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[slot] = std::move(what);
+  heap_.push_back({std::max(when, now_), ++sequence_, slot});
   std::push_heap(heap_.begin(), heap_.end());
 }
 
 void World::run_until(Time end) {
   while (!heap_.empty() && heap_.front().when <= end && !is_endless()) {
     std::pop_heap(heap_.begin(), heap_.end());
-    const Happening next = std::move(heap_.back());
+    const Happening next = heap_.back();
     heap_.pop_back();
+    const std::function<void()> what = std::exchange(slots_[next.slot], nullptr);
+    free_slots_.push_back(next.slot);
     now_ = next.when;
-    next.what();
+    what();
   }
   now_ = end;
 }

@@ -61,7 +61,12 @@ class World {
   Random& random() { return random_; }
   std::uint64_t events() const { return sequence_; }
   /// No run needs as many events: time would hardly move on.
-  bool is_endless() const { return sequence_ > 1'000'000; }
+  bool is_endless() const { return sequence_ > most_events_; }
+  void expect_candidates(int count) { most_events_ += 10'000 * static_cast<std::uint64_t>(count); }
+
+  /// What was decided, as one number: runs with equal digests decided the same at the same times.
+  std::uint64_t digest() const { return digest_; }
+  void decided(std::uint64_t what) { digest_ = (digest_ ^ what) * 1099511628211ULL; }
 
   void at(Time when, std::function<void()> what);
   void after(Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
@@ -84,7 +89,7 @@ class World {
   struct Happening {
     Time when;
     std::uint64_t sequence;
-    std::function<void()> what;
+    std::size_t slot;  // of what happens then: the heap moves only what it compares
     bool operator<(const Happening& other) const {  // the queue has its largest on top
       return when != other.when ? when > other.when : sequence > other.sequence;
     }
@@ -92,7 +97,11 @@ class World {
 
   Time now_{0};
   std::uint64_t sequence_ = 0;
+  std::uint64_t most_events_ = 1'000'000;
+  std::uint64_t digest_ = 14695981039346656037ULL;
   std::vector<Happening> heap_;
+  std::vector<std::function<void()>> slots_;
+  std::vector<std::size_t> free_slots_;
   Random random_;
   bool tracing_;
 };
