@@ -127,6 +127,19 @@ const std::vector<Command>& commands() {
        .most_words = kAnyNumber,
        .takes_settings = true,
        .run = run_check},
+      {.name = "replay",
+       .usage = "FILE...",
+       .summary = "Run the election's core over what baton run --record has kept, and print each "
+                  "decision with its rule.",
+       .exit_codes = "0 replayed, 1 this baton decides otherwise than the one that recorded it, 2 "
+                     "no recording, or a damaged or changed one",
+       .options =
+           {{"--svg", "OUT",
+             "Draw all of them on one time axis into the file OUT instead. Recordings of one "
+             "host share their clock, others are aligned by the wall clocks."},
+            {"--last", "DURATION", "Print and draw only the last of it."}},
+       .most_words = kAnyNumber,
+       .run = run_replay},
       {.name = "install",
        .usage = "PATH",
        .summary = "Copy this program to PATH (or into the directory PATH), atomically.",

@@ -40,7 +40,7 @@ struct Call {
 
 using CommandFunction = int(const Call& call);
 CommandFunction run_check, run_drained, run_exec, run_help, run_install, run_probe, run_reference,
-    run_resign, run_run, run_status, run_token, run_version, run_wait;
+    run_replay, run_resign, run_run, run_status, run_token, run_version, run_wait;
 
 struct Command {
   std::string name;

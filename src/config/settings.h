@@ -35,6 +35,7 @@ struct Settings {
   std::vector<std::string> holders;                 // --holders
   std::string address;                              // --advertise-address, shown to others
   bool events = true;                               // --events: Kubernetes Events on the Lease
+  std::string record;                               // --record FILE; "": no flight recorder
   std::string log_level;                            // --log-level debug | info | warning | error
 };
 

@@ -249,6 +249,10 @@ const std::vector<Setting>& settings_table() {
        text(&Settings::address, check_printable)},
       {"events", "", "true", "Record Kubernetes Events on the Lease.", "true or false",
        [](auto value, Draft& draft) { return store_bool(value, draft.settings.events); }},
+      {"record", "FILE", "",
+       "Flight recorder: keep what the election is given in FILE and FILE.1, at most 16 MiB, for "
+       "baton replay. Default: nothing is recorded.",
+       "a file that can be created, or an earlier recording", text(&Settings::record)},
       {"log-level", "LEVEL", "info", "Least severity that is logged.",
        "debug, info, warning or error", text(&Settings::log_level, check_log_level)},
       {"election-namespace", "NAME", "", "The same as namespace.",

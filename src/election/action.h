@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "election/event.h"
+#include "election/fields.h"
 
 namespace baton::election {
 
@@ -13,20 +14,28 @@ namespace baton::election {
 /// (SendList or SendWrite) is ever outstanding.
 struct SendList {
   RequestId id;
+
+  BATON_FIELDS(id)
 };
 /// Send a PUT; answer with Written or WriteFailed within the request timeout. The step's `now` is
 /// t_send: the bytes may go out later than `now`, never earlier (R2).
 struct SendWrite {
   RequestId id;
   LeaseWrite write;
+
+  BATON_FIELDS(id, write)
 };
 /// Watch the Lease from `from` on. Replaces the watch before it.
 struct StartWatch {
   WatchId id;
   Revision from;
+
+  BATON_FIELDS(id, from)
 };
 struct StopWatch {
   WatchId id;
+
+  BATON_FIELDS(id)
 };
 /// A write is likely soon: open the connection for it now.
 struct DialAhead {};
@@ -55,6 +64,8 @@ struct Notice {
   Token token = 0;
   Revision revision = 0;
   Duration took{0};  // of the request it speaks of, where it speaks of one
+
+  BATON_FIELDS(kind, reason, term_id, token, revision, took)
 };
 
 const char* to_string(NoticeKind kind);
@@ -65,6 +76,8 @@ using Action = std::variant<SendList, SendWrite, StartWatch, StopWatch, DialAhea
 struct Step {
   std::vector<Action> actions;
   Instant wake_at = kNever;
+
+  BATON_FIELDS(actions, wake_at)
 };
 
 }  // namespace baton::election

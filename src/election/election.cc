@@ -41,6 +41,7 @@ Step Election::Impl::step(const Event& event, Instant now, Instant handed_out) {
 Election::Election(Options options, Instant start)
     : impl_(std::make_unique<Impl>(std::move(options), start)) {}
 Election::~Election() = default;
+Election::Election(const Election& other) : impl_(std::make_unique<Impl>(*other.impl_)) {}
 Election::Election(Election&&) noexcept = default;
 Election& Election::operator=(Election&&) noexcept = default;
 

@@ -31,6 +31,8 @@ class Election {
   /// have handed out is counted from it (R19).
   Election(Options options, Instant start);
   ~Election();
+  /// A copy goes on as the original does.
+  Election(const Election&);
   Election(Election&&) noexcept;
   Election& operator=(Election&&) noexcept;
 
@@ -42,8 +44,12 @@ class Election {
   /// As of the last step. Belief is a deadline: compare it with the clock at the time of asking.
   const Status& status() const;
 
- private:
+  /// Everything that the next step depends on (impl.h), for the flight recorder.
   class Impl;
+  Impl& state() { return *impl_; }
+  const Impl& state() const { return *impl_; }
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

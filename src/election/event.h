@@ -6,6 +6,7 @@
 #include <string>
 #include <variant>
 
+#include "election/fields.h"
 #include "election/lease.h"
 
 namespace baton::election {
@@ -30,6 +31,8 @@ struct Failure {
   FailureKind kind = FailureKind::unknown;
   std::optional<Duration> retry_after;  // Retry-After of the answer
   std::string what;                     // one line for people
+
+  BATON_FIELDS(kind, retry_after, what)
 };
 
 const char* to_string(FailureKind kind);
@@ -43,20 +46,28 @@ struct Listed {
   RequestId id;
   Revision revision;
   std::optional<Lease> lease;
+
+  BATON_FIELDS(id, revision, lease)
 };
 struct ListFailed {
   RequestId id;
   Failure failure;
+
+  BATON_FIELDS(id, failure)
 };
 
 /// A PUT answered 200 or 201, with the object as stored.
 struct Written {
   RequestId id;
   Lease lease;
+
+  BATON_FIELDS(id, lease)
 };
 struct WriteFailed {
   RequestId id;
   Failure failure;
+
+  BATON_FIELDS(id, failure)
 };
 
 enum class WatchEventKind { changed, deleted, bookmark };
@@ -67,11 +78,15 @@ struct Watched {
   WatchEventKind kind;
   Revision revision;
   std::optional<Lease> lease;
+
+  BATON_FIELDS(id, kind, revision, lease)
 };
 /// The watch broke, ended or was refused (410 has kind gone).
 struct WatchEnded {
   WatchId id;
   Failure failure;
+
+  BATON_FIELDS(id, failure)
 };
 
 // What the application and the operator say (design sections 4 and 5).
@@ -89,14 +104,20 @@ enum class Proof { drained, connections_closed, process_exited, native_terminati
 struct WorkEnded {
   Proof proof;
   std::string term_id;
+
+  BATON_FIELDS(proof, term_id)
 };
 /// Leader only: end the term, acquire again with a token >= at_least.
 struct AdvanceToken {
   Token at_least;
+
+  BATON_FIELDS(at_least)
 };
 /// The application of the new leader has recovered its state: warming -> leading.
 struct ReadyToLead {
   std::string term_id;
+
+  BATON_FIELDS(term_id)
 };
 /// SIGTERM: never acquire again; ends with the Exit action.
 struct Terminate {};
@@ -107,6 +128,8 @@ struct OnlyContainerReplaced {};
 struct ApplicationHealth {
   bool healthy;
   std::string reason;
+
+  BATON_FIELDS(healthy, reason)
 };
 
 using Event = std::variant<Tick, Listed, ListFailed, Written, WriteFailed, Watched, WatchEnded,

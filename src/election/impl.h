@@ -7,6 +7,7 @@
 #include <string>
 
 #include "election/election.h"
+#include "election/fields.h"
 #include "election/memory.h"
 #include "election/term.h"
 #include "election/wait.h"
@@ -19,6 +20,16 @@ class Election::Impl {
   Step step(const Event& event, Instant now, Instant handed_out);
   const Status& status() const { return status_; }
 
+  BATON_FIELDS(options_, times_, start_, self_, random_, status_, memory_, attempts_, term_,
+               pending_, last_id_, must_read_, not_before_, list_sent_, list_failures_,
+               write_failures_, list_refusal_, write_refusal_, creation_refusal_, last_failure_,
+               write_delta_, is_watching_, has_watch_delivered_, watch_heard_, watch_retry_at_,
+               watch_failures_, watch_id_, hold_off_until_, hold_off_key_, is_released_,
+               announced_until_, unhealthy_, contend_from_, advance_to_, adopted_until_,
+               abandoned_term_, is_terminating_, is_only_container_replaced_, has_read_back_,
+               has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_, said_no_,
+               hears_list_, out_)
+
  private:
   /// The one request under way.
   struct Pending {
@@ -27,6 +38,8 @@ class Election::Impl {
     std::string attempt_id;
     Instant sent;
     Revision highest_revision = 0;  // received before it was sent (R14)
+
+    BATON_FIELDS(id, write, attempt_id, sent, highest_revision)
   };
 
   // What time alone ends: belief, a lapsed drain, announcement, hold-off, warm-up, a silent watch.
@@ -109,9 +122,9 @@ class Election::Impl {
   void notice(NoticeKind kind, std::string reason, Duration took = Duration::zero());
   std::string random_id();
 
-  const Options options_;
-  const Timings& times_ = options_.timings;
-  const Instant start_;
+  Options options_;
+  Timings times_ = options_.timings;
+  Instant start_;
   Candidate self_;
   std::mt19937_64 random_;
   Status status_;

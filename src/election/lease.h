@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "election/fields.h"
 #include "election/time.h"
 
 namespace baton::election {
@@ -55,6 +56,18 @@ struct Lease {
 
   /// The value of a baton/* annotation, "" if absent.
   const std::string& annotated(std::string_view key) const;
+
+  // Without `raw`, which no rule looks at.
+  template <typename Self, typename Visit>
+  static void visit_fields(Self& self, Visit visit) {
+    auto& [uid, version, holder, duration_s, transitions, acquire_time, strategy, preferred_holder,
+           being_deleted, annotations, spec, raw] = self;
+    visit(
+        "uid, version, holder, duration_s, transitions, acquire_time, strategy, "
+        "preferred_holder, being_deleted, annotations, spec",
+        uid, version, holder, duration_s, transitions, acquire_time, strategy, preferred_holder,
+        being_deleted, annotations, spec);
+  }
 };
 
 enum class WriteKind { create, acquire, renew, release };
@@ -69,6 +82,8 @@ struct LeaseWrite {
   std::int64_t duration_s = 0;
   std::int64_t transitions = 0;
   std::map<std::string, std::string> annotations;  // all baton/* of the result; others are removed
+
+  BATON_FIELDS(kind, base, holder, duration_s, transitions, annotations)
 };
 
 const char* to_string(WriteKind kind);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "election/event.h"
+#include "election/fields.h"
 #include "election/lease.h"
 #include "election/time.h"
 
@@ -17,6 +18,8 @@ struct Observation {
   Revision as_of = 0;        // the newest revision of the store at which this was still the newest
   Instant since = kLongAgo;  // receipt of the first version of this record (R4)
   WatchId by_watch = 0;      // whose event first showed this record; 0: a LIST or an own write
+
+  BATON_FIELDS(lease, version, as_of, since, by_watch)
 };
 
 struct Memory {
@@ -29,6 +32,8 @@ struct Memory {
   bool is_unversioned = false;      // R6: the latest answer shows no usable resourceVersion
 
   const Lease* lease() const { return newest && newest->lease ? &*newest->lease : nullptr; }
+
+  BATON_FIELDS(newest, debt, barred_until, seen, sent, highest_revision, is_unversioned)
 };
 
 /// One observation on its way in.

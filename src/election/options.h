@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "election/fields.h"
 #include "election/lease.h"
 #include "election/time.h"
 
@@ -17,6 +18,8 @@ struct Timings {
   Duration request_timeout;  // R, for each request
   Duration retry_min;        // after a failed request, uniformly in [retry_min, retry_max]
   Duration retry_max;
+
+  BATON_FIELDS(lease_duration, renew_deadline, renew_period, request_timeout, retry_min, retry_max)
 };
 
 /// "" if the timings obey R3 and R15 (h + 3 R + 2 retry_max < V), else one line that names the
@@ -36,6 +39,9 @@ struct Options {
   Duration announcement{30'000'000'000};  // how long an announced resign holds (section 5)
   std::uint64_t seed = 0;                 // for term ids, attempts and jitter; from the runtime's
   std::uint64_t seed2 = 0;                // random device, 128 bits in all
+
+  BATON_FIELDS(identity, incarnation, address, timings, replicas, write_delta, lock_delay,
+               token_floor, warm_up_limit, announcement, seed, seed2)
 };
 
 }  // namespace baton::election

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "election/fields.h"
 #include "election/lease.h"
 
 namespace baton::election {
@@ -35,6 +36,8 @@ struct Leader {
   Instant expires = kLongAgo;  // when the observed record runs out by this process's waiting time
 
   bool operator==(const Leader&) const = default;
+
+  BATON_FIELDS(identity, address, fencing_token, since, transitions, expires)
 };
 
 struct Status {
@@ -51,6 +54,8 @@ struct Status {
   bool watch_live = false;
 
   bool operator==(const Status&) const = default;
+
+  BATON_FIELDS(state, reason, believes, term_id, token, deadline, leader, fresh_at, watch_live)
 };
 
 }  // namespace baton::election

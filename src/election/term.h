@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "election/event.h"
+#include "election/fields.h"
 #include "election/lease.h"
 #include "election/time.h"
 
@@ -21,6 +22,8 @@ struct Attempt {
   std::string uid;
   Revision base_version = 0;
   bool is_settled = false;  // an observation has shown that it was applied
+
+  BATON_FIELDS(kind, id, term_id, token, sent, uid, base_version, is_settled)
 };
 
 /// R9, R10: `lease` is the outcome of `attempt`, applied as it was sent.
@@ -38,6 +41,8 @@ class Attempts {
   Attempt* find(const std::string& id);
   /// An acquisition whose outcome was not seen.
   bool has_unsettled_acquisition() const;
+
+  BATON_FIELDS(attempts_)
 
  private:
   std::vector<Attempt> attempts_;
@@ -62,6 +67,9 @@ struct Term {
 
   bool believes(Instant now) const { return !is_draining && now < deadline; }
   bool has_lapsed(Instant now) const { return now >= deadline; }
+
+  BATON_FIELDS(id, token, uid, version, sent, deadline, renew_at, warm_until, is_ready, is_draining,
+               is_announced, drain_reason, proof, failed_because)
 };
 
 }  // namespace baton::election

@@ -4,6 +4,7 @@
 #include <deque>
 #include <string>
 
+#include "election/fields.h"
 #include "election/memory.h"
 #include "election/options.h"
 
@@ -16,6 +17,8 @@ struct Candidate {
   Duration lease_duration;
   Duration lock_delay;
   std::deque<std::string> own_terms;  // term ids sent by this process, the newest last
+
+  BATON_FIELDS(identity, incarnation, lease_duration, lock_delay, own_terms)
 };
 
 /// R10: the record names this process and one of its own terms.

@@ -186,9 +186,8 @@ std::string Narrator::line(const Action& action, const Status& status) const {
 }
 
 std::string Narrator::line(const Notice& notice) const {
-  const bool is_for_rules =
-      notice.kind == NoticeKind::observed || notice.kind == NoticeKind::attempt;
-  if (name_of_term_ && is_for_rules) return "";
+  if (notice.kind == NoticeKind::observed) return "";  // the event says it
+  if (notice.kind == NoticeKind::attempt && name_of_term_) return "";
   std::string text = to_string(notice.kind);
   if (!notice.term_id.empty()) text += " " + term(notice.term_id);
   if (!notice.reason.empty()) text += " (" + notice.reason + ")";

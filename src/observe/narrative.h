@@ -20,8 +20,8 @@ std::string describe(const election::LeaseWrite& write, const std::string& term)
 /// Tells one election's steps, fed in their order.
 class Narrator {
  public:
-  /// `name_of_term` gives term ids their names; none: as they are, every notice is told, and each
-  /// decision names its rule.
+  /// `name_of_term` gives term ids their names; none: as they are, and each decision names its
+  /// rule, an acquisition its grounds too.
   explicit Narrator(std::function<std::string(const std::string&)> name_of_term = nullptr)
       : name_of_term_(std::move(name_of_term)) {}
 

@@ -40,8 +40,8 @@ struct Look {
 constexpr std::array<Look, 7> kBars = {{
     {"belief", "leads: answers yes, until the deadline", 8, 24},
     {"draining", "draining: answers no, not yet released", 8, 24},
-    {"request", "request, answered", 38, 8},
-    {"failed", "request, failed or unanswered", 38, 8},
+    {"request", "request", 38, 8},
+    {"failed", "request, failed", 38, 8},
     {"watch", "watch open", 52, 4},
     {"stall", "not running, or not recorded", 2, 60},
     {"fault", "fault", 2, 60},

@@ -152,7 +152,7 @@ Lane LaneTracer::finish() {
     tenure->reset();
   }
   for (const auto& [id, request] : requests_) {
-    add(Bar::Kind::failed_request, request.sent, last_, "", request.what + ": no answer is known");
+    add(Bar::Kind::request, request.sent, last_, "", request.what + ": no answer is known");
   }
   requests_.clear();
   if (watch_from_) add(Bar::Kind::watch, *watch_from_, last_, "", "watch, still open");

@@ -20,8 +20,8 @@ struct Bar {
   enum class Kind {
     belief,          // answers yes: [reply, deadline), cut where it ended sooner
     draining,        // answers no, the Lease not yet released
-    request,         // answered as hoped
-    failed_request,  // refused, cut or never answered
+    request,         // answered as hoped, or still under way at the end
+    failed_request,  // refused, cut or not answered in time
     watch,           // a watch was open
     stall,           // the process did not run, or was not recorded
     fault,           // what somebody did to it

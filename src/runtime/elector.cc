@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/failpoint.h"
+#include "observe/codec.h"
 #include "runtime/identity.h"
 
 namespace baton::runtime {
@@ -49,6 +50,13 @@ Elector::~Elector() {
   watches_.stop([this] { watch_.cancel(std::numeric_limits<election::WatchId>::max()); });
 }
 
+std::string Elector::record_to(const std::string& path, observe::RecordingHead head) {
+  auto recorder = Recorder::open(path, std::move(head), election_);
+  if (!recorder.ok()) return recorder.error();
+  recorder_ = std::move(recorder).value();
+  return "";
+}
+
 void Elector::start() {
   election_thread_ = std::thread([this] { run_election(); });
 }
@@ -65,14 +73,16 @@ void Elector::run_election() {
 /// Order matters on a loss: first the answers say no, then the application is told, and only then
 /// does anything go out to the network (R11).
 void Elector::step(const election::Event& event) {
-  const Instant handed_out = board_->handed_out();
-  election::Step step = election_.step(event, boot_now(), handed_out);
+  const Instant handed_out = board_->handed_out(), now = boot_now();
+  election::Step step = election_.step(event, now, handed_out);
   wake_at_ = step.wake_at;
   const election::Status& status = election_.status();
   if (status.believes) failpoint(Failpoint::belief_before_publish);
   if (board_->publish(status)) changed_();
   if (status.believes) failpoint(Failpoint::belief_published);
+  const std::uint64_t digest = recorder_ ? observe::digest(step, status) : 0;
   for (election::Action& action : step.actions) perform(action);
+  if (recorder_) recorder_->stepped({event, now, handed_out, digest}, election_);
   observer_.stepped(status, client_.server_date_s(), boot_now());
 }
 

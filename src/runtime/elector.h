@@ -14,6 +14,7 @@
 #include "kube/lease_client.h"
 #include "runtime/mailbox.h"
 #include "runtime/observer.h"
+#include "runtime/recorder.h"
 #include "runtime/worker.h"
 
 namespace baton::runtime {
@@ -28,6 +29,8 @@ class Elector {
   /// Stops the threads; releases nothing by itself: post Terminate and wait for `exited` before.
   ~Elector();
 
+  /// Before start(). "" or why nothing can be recorded there.
+  std::string record_to(const std::string& path, observe::RecordingHead head);
   void start();
   /// Any thread; never blocks.
   void post(election::Event event) { mailbox_.post(std::move(event)); }
@@ -42,8 +45,9 @@ class Elector {
   void deliver(const std::string& request, Answer answer);
   void run_watch(const election::StartWatch& start);
 
-  election::Election election_;  // election's thread only
-  Instant wake_at_ = kLongAgo;   // election's thread only
+  election::Election election_;         // election's thread only
+  Instant wake_at_ = kLongAgo;          // election's thread only
+  std::unique_ptr<Recorder> recorder_;  // election's thread only; null: nothing is recorded
   const std::shared_ptr<api::StatusBoard> board_;
   Observer& observer_;
   const std::function<void()> changed_, exited_;

@@ -61,6 +61,7 @@ election::Options election_options(const config::Settings& settings, const Ident
 /// before the first thread starts: all of them inherit it.
 Descriptor block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a recording that may not grow is an error of its own
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -85,6 +86,15 @@ class Process {
             {identity_.namespace_name, settings.election, settings.timings.request_timeout}, board_,
             observer_, [this] { listeners_->changed(); },
             [this] { ::eventfd_write(exited_.get(), 1); }) {}
+
+  std::string open_recording() {
+    if (settings_.record.empty()) return "";
+    const observe::RecordingHead head{.election = settings_.election,
+                                      .namespace_name = identity_.namespace_name,
+                                      .identity = identity_.holder};
+    const std::string error = elector_.record_to(settings_.record, head);
+    return error.empty() ? "" : "record: " + error;
+  }
 
   std::string open_listeners() {
     auto listeners = Listeners::open(settings_, context());
@@ -196,7 +206,8 @@ int run(const config::Settings& settings) {
                               {"identity", identity.holder}});
 
   Process process(settings, credentials, identity, std::move(incarnation).value(), start);
-  const std::string error = process.open_listeners();
+  std::string error = process.open_listeners();
+  if (error.empty()) error = process.open_recording();
   if (!error.empty()) return refuse(error);
   observe::log(Level::info, "started", {{"version", BATON_VERSION}, {"cluster", cluster->source}});
   process.run(signals);

@@ -113,7 +113,8 @@ class Documents : public testing::Test {
 
   /// Longer than a document's minRemaining of 3 s, however slow this machine is for a while.
   static void change(BatonOptions& options, bool are_ports_taken) {
-    options.flags = {"--lease-duration=10s", "--renew-deadline=8s"};
+    options.flags = {"--lease-duration=10s", "--renew-deadline=8s",
+                     "--record=" + TestCluster::get().folder() + "/" + options.pod + ".recording"};
     if (options.pod == "p0" && !are_ports_taken) {
       options.local_port = kLocalPort;
       options.probe_port = kProbePort;

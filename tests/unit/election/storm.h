@@ -15,11 +15,18 @@ namespace baton::election::testing {
 
 class Storm {
  public:
-  /// `pick` draws a number in [0, its argument).
-  explicit Storm(std::function<std::uint64_t(std::uint64_t below)> pick) : pick_(std::move(pick)) {
-    world_.observer = [this](Runner&, const Event&, const Step&) { check(); };
+  /// `pick` draws a number in [0, its argument); `saw` is told of every step, after the checks.
+  explicit Storm(std::function<std::uint64_t(std::uint64_t below)> pick,
+                 std::function<void(Runner&, const Event&, const Step&)> saw = nullptr)
+      : pick_(std::move(pick)) {
+    world_.observer = [this, saw](Runner& runner, const Event& event, const Step& step) {
+      check();
+      if (saw) saw(runner, event, step);
+    };
     for (int i = 0; i < 3; ++i) start(i);
   }
+
+  Instant now() const { return world_.now; }
 
   void strike_and_wait() {
     strike();

@@ -20,6 +20,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "observe/narrative.h"
 #include "unit/election/driver.h"
 
 namespace baton::election::testing {
@@ -47,11 +48,10 @@ std::pair<std::string, std::string> key_value(const std::string& word) {
 class Story {
  public:
   Story() {
-    world_.observer = [this](Runner& runner, const Event&, const Step& step) {
-      for (const Action& action : step.actions) {
-        std::visit([&](const auto& wanted) { tell(runner, wanted); }, action);
-      }
-      tell_status(runner);
+    world_.observer = [this](Runner& runner, const Event& event, const Step& step) {
+      const auto name = [this](const std::string& id) { return term(id); };
+      auto& narrator = narrators_.try_emplace(&runner, name).first->second;
+      for (const std::string& line : narrator.tell(event, step, runner.status())) say(runner, line);
     };
   }
 
@@ -171,53 +171,14 @@ class Story {
     said_ += time + runner.options.identity + ": " + text + "\n";
   }
   std::string term(const std::string& id) {
-    if (id.empty()) return "";
     if (terms_.count(id) == 0) terms_[id] = "term" + std::to_string(terms_.size() + 1);
     return terms_[id];
-  }
-
-  void tell(const Runner& runner, const SendList&) { say(runner, "LIST"); }
-  void tell(const Runner& runner, const SendWrite& action) {
-    const LeaseWrite& write = action.write;
-    std::string text = std::string("PUT ") + to_string(write.kind);
-    if (write.base.version) text += " over " + std::to_string(*write.base.version);
-    const auto annotated = [&](const char* key) {
-      const auto found = write.annotations.find(key);
-      return found == write.annotations.end() ? "" : found->second;
-    };
-    if (write.kind != WriteKind::create) text += " " + term(annotated(annotation::kTerm));
-    text += " token=" + annotated(annotation::kFencingToken);
-    if (!annotated(annotation::kReleased).empty()) text += " with mark";
-    if (!annotated(annotation::kDraining).empty()) text += " draining";
-    say(runner, text);
-  }
-  void tell(const Runner& runner, const StartWatch& action) {
-    say(runner, "WATCH from " + std::to_string(action.from));
-  }
-  void tell(const Runner& runner, const StopWatch&) { say(runner, "watch dropped"); }
-  void tell(const Runner& runner, const DialAhead&) { say(runner, "dials ahead"); }
-  void tell(const Runner& runner, const Exit&) { say(runner, "EXIT"); }
-  void tell(const Runner& runner, const Notice& notice) {
-    if (notice.kind == NoticeKind::observed || notice.kind == NoticeKind::attempt) return;
-    std::string text = to_string(notice.kind);
-    if (!notice.term_id.empty()) text += " " + term(notice.term_id);
-    if (!notice.reason.empty()) text += " (" + notice.reason + ")";
-    say(runner, text);
-  }
-  void tell_status(const Runner& runner) {
-    const Status& status = runner.status();
-    std::string text = std::string("is ") + to_string(status.state);
-    if (status.believes) text += ", token " + std::to_string(status.token);
-    if (!status.reason.empty()) text += " (" + status.reason + ")";
-    if (told_[&runner] == text) return;
-    told_[&runner] = text;
-    say(runner, text);
   }
 
   World world_;
   std::map<std::string, Runner*> runners_;
   std::map<std::string, std::string> terms_;
-  std::map<const Runner*, std::string> told_;
+  std::map<const Runner*, observe::Narrator> narrators_;
   std::optional<Lease> saved_;
   std::string said_;
 };

@@ -1,0 +1,221 @@
+#include "observe/codec.h"
+
+#include <boost/type_index.hpp>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "election/impl.h"
+
+namespace baton::observe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Bytes = std::vector<unsigned char>;
+
+template <typename T>
+concept Point = requires(T value) {
+  value.time_since_epoch();
+};
+template <typename T>
+concept Length = requires(T value) {
+  value.count();
+};
+template <typename T>
+concept Optional = requires(T value) {
+  value.has_value();
+};
+template <typename T>
+concept Variant = requires(T value) {
+  value.valueless_by_exception();
+};
+template <typename T>
+concept Map = requires {
+  typename T::mapped_type;
+};
+template <typename T>
+concept Sequence = requires(T value) {
+  value.emplace_back();
+};
+
+/// "Listed" for election::Listed.
+template <typename T>
+std::string name_of() {
+  const std::string name = boost::typeindex::type_id<T>().pretty_name();
+  return name.substr(name.rfind(':') + 1);
+}
+
+/// The first of "one_, two", without the underscore of a private member; takes it off `names`.
+std::string next_name(std::string_view& names) {
+  const auto end = std::min(names.find(", "), names.size());
+  std::string name(names.substr(0, end));
+  names.remove_prefix(std::min(end + 2, names.size()));
+  if (name.ends_with('_')) name.pop_back();
+  return name;
+}
+
+template <typename T>
+Json write(const T& value) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return value;
+  } else if constexpr (std::is_enum_v<T>) {
+    return static_cast<int>(value);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return is_utf8(value) ? Json(value) : Json(Bytes(value.begin(), value.end()));
+  } else if constexpr (std::is_same_v<T, std::mt19937_64>) {
+    std::ostringstream text;
+    text << value;
+    return text.str();
+  } else if constexpr (Point<T>) {
+    return value.time_since_epoch().count();
+  } else if constexpr (Length<T>) {
+    return value.count();
+  } else if constexpr (Optional<T>) {
+    return value ? write(*value) : Json();
+  } else if constexpr (Variant<T>) {
+    return std::visit(
+        [](const auto& held) {
+          return Json{{name_of<std::decay_t<decltype(held)>>(), write(held)}};
+        },
+        value);
+  } else if constexpr (Map<T>) {
+    Json pairs = Json::array();
+    for (const auto& [key, mapped] : value) pairs.push_back({write(key), write(mapped)});
+    return pairs;
+  } else if constexpr (Sequence<T>) {
+    Json array = Json::array();
+    for (const auto& element : value) array.push_back(write(element));
+    return array;
+  } else if constexpr (std::is_empty_v<T>) {
+    return Json::object();
+  } else {
+    Json object = Json::object();
+    T::visit_fields(value, [&](std::string_view names, const auto&... fields) {
+      ((object[next_name(names)] = write(fields)), ...);
+    });
+    return object;
+  }
+}
+
+template <typename T>
+void read(const Json& json, T& value);
+
+template <typename... T>
+void read_variant(const Json& json, std::variant<T...>& value) {
+  if (!json.is_object() || json.size() != 1) throw std::invalid_argument("needs one name");
+  const std::string& name = json.begin().key();
+  const bool is_known =
+      ((name == name_of<T>() && (read(json.begin().value(), value.template emplace<T>()), true)) ||
+       ...);
+  if (!is_known) throw std::invalid_argument("\"" + printable(name) + "\" is not known");
+}
+
+template <typename T>
+void read(const Json& json, T& value) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    value = json.get<T>();
+  } else if constexpr (std::is_enum_v<T>) {
+    value = static_cast<T>(json.get<int>());
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    const Bytes bytes = json.is_array() ? json.get<Bytes>() : Bytes();
+    value = json.is_array() ? T(bytes.begin(), bytes.end()) : json.get<T>();
+  } else if constexpr (std::is_same_v<T, std::mt19937_64>) {
+    std::istringstream(json.get<std::string>()) >> value;
+  } else if constexpr (Point<T>) {
+    value = T(typename T::duration(json.get<typename T::rep>()));
+  } else if constexpr (Length<T>) {
+    value = T(json.get<typename T::rep>());
+  } else if constexpr (Optional<T>) {
+    value.reset();
+    if (!json.is_null()) read(json, value.emplace());
+  } else if constexpr (Variant<T>) {
+    read_variant(json, value);
+  } else if constexpr (Map<T>) {
+    value.clear();
+    for (const Json& pair : json) read(pair.at(1), value[pair.at(0).get<std::string>()]);
+  } else if constexpr (Sequence<T>) {
+    value.clear();
+    for (const Json& element : json) read(element, value.emplace_back());
+  } else if constexpr (!std::is_empty_v<T>) {
+    T::visit_fields(value, [&](std::string_view names, auto&... fields) {
+      (read(json.at(next_name(names)), fields), ...);
+    });
+  }
+}
+
+class Digest {
+ public:
+  template <typename T>
+  void add(const T& value) {
+    if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
+      mix(static_cast<std::uint64_t>(value));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      mix(value.size());
+      value_ = checksum(value, value_);
+    } else if constexpr (Point<T>) {
+      add(value.time_since_epoch().count());
+    } else if constexpr (Length<T>) {
+      add(value.count());
+    } else if constexpr (Optional<T>) {
+      mix(value.has_value() ? 1 : 0);
+      if (value) add(*value);
+    } else if constexpr (Variant<T>) {
+      mix(value.index());
+      std::visit([this](const auto& held) { add(held); }, value);
+    } else if constexpr (Map<T>) {
+      mix(value.size());
+      for (const auto& [key, mapped] : value) add(key), add(mapped);
+    } else if constexpr (Sequence<T>) {
+      mix(value.size());
+      for (const auto& element : value) add(element);
+    } else if constexpr (!std::is_empty_v<T>) {
+      T::visit_fields(value,
+                      [this](std::string_view, const auto&... fields) { (add(fields), ...); });
+    }
+  }
+  std::uint64_t value() const { return value_; }
+
+ private:
+  void mix(std::uint64_t number) {
+    value_ = (value_ ^ number) * 0x9E3779B97F4A7C15ULL;
+    value_ ^= value_ >> 32;
+  }
+
+  std::uint64_t value_ = checksum("");
+};
+
+}  // namespace
+
+std::uint64_t checksum(std::string_view bytes, std::uint64_t so_far) {
+  for (const char byte : bytes) {
+    so_far = (so_far ^ static_cast<unsigned char>(byte)) * 1099511628211ULL;
+  }
+  return so_far;
+}
+
+std::uint64_t digest(const election::Step& step, const election::Status& status) {
+  Digest digest;
+  digest.add(step);
+  digest.add(status);
+  return digest.value();
+}
+
+Json to_json(const election::Event& event) { return write(event); }
+Json to_json(const election::Election& election) { return write(election.state()); }
+
+election::Event event_of(const Json& json) {
+  election::Event event;
+  read(json, event);
+  return event;
+}
+
+election::Election election_of(const Json& json) {
+  election::Election election({}, {});
+  read(json, election.state());
+  return election;
+}
+
+}  // namespace baton::observe

@@ -1,0 +1,108 @@
+// `baton replay`: what it prints and draws, and what it refuses.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "unit/cli/fake_sidecar.h"
+#include "unit/observe/recorded_world.h"
+
+namespace baton::cli {
+namespace {
+
+using observe::testing::fresh_path;
+using observe::testing::read_all;
+using observe::testing::RecordedWorld;
+using observe::testing::write_all;
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string record(const std::string& identity) {
+  std::string path = fresh_path(identity);
+  RecordedWorld recorded(path, identity);
+  recorded.world.run_for(std::chrono::seconds(7));
+  recorded.runner.feed(election::Terminate{});
+  recorded.world.run_for(std::chrono::seconds(20));
+  return path;
+}
+
+TEST(Replay, PrintsEachDecisionWithItsRule) {
+  const Outcome outcome = run_cli({"replay", record("a")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part :
+       {"a, election worker in team, baton " BATON_VERSION "\n", "> time passes\n",
+        "  LIST [R10]\n", "> LIST shows version 1001, released, token 41, term old as of 1001\n",
+        "  attempt ", "(released by its holder (R4))\n", "  PUT acquire over 1001 ",
+        " token=1001 [R1, R7, R8]\n", " [R2]\n", "  is leading, token 1001\n",
+        "  PUT renew over 1002 ", " [R9, R15]\n", "> SIGTERM\n", "(terminating)\n",
+        "  PUT release over ", " with mark", " [R12]\n", "  EXIT\n",
+        "note: the process ended in an orderly way\n"}) {
+    EXPECT_TRUE(holds(outcome.out, part)) << part << "\n" << outcome.out;
+  }
+}
+
+TEST(Replay, SaysThatARecordingEndsEarly) {
+  const std::string path = record("early");
+  const std::string text = read_all(path);
+  const std::size_t last = text.rfind('\n', text.size() - 2) + 1;
+  write_all(path, text.substr(0, last));
+  EXPECT_TRUE(run_cli({"replay", path})
+                  .out.ends_with("\nnote: the recording ends here: the process was killed, or the "
+                                 "file was copied while it ran\n"));
+  write_all(path, text.substr(0, last + 9));
+  EXPECT_TRUE(
+      run_cli({"replay", path})
+          .out.ends_with("\nnote: the recording ends here, in the middle of a line: the "
+                         "process was killed while it wrote, or the file was copied then\n"));
+}
+
+TEST(Replay, PrintsTheLastOfIt) {
+  const std::string path = record("last");
+  const std::string out = run_cli({"replay", "--last=1ms", path}).out;
+  EXPECT_TRUE(holds(out, "EXIT")) << out;
+  EXPECT_FALSE(holds(out, "acquire")) << out;
+}
+
+TEST(Replay, RefusesWithOneLine) {
+  const std::string path = record("refused");
+  std::string text = read_all(path);
+  text[text.size() / 2] ^= 1;
+  write_all(path, text);
+  const std::string out = fresh_path("out");
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"replay"}, "baton: replay: needs a FILE that baton run --record has written\n"},
+      {{"replay", path}, "is not as baton wrote it"},
+      {{"replay", "--svg", out, path}, "is not as baton wrote it"},
+      {{"replay", "/nowhere"}, "baton: replay: /nowhere: No such file or directory\n"},
+      {{"replay", "/tmp"}, "baton: replay: /tmp: is a directory; name the file in it\n"},
+      {{"replay", "--last=5", path}, "--last: \"5\": a duration is a number and a unit"},
+      {{"replay", "--svg", "/nowhere/out", record("fine")},
+       "baton: replay: --svg: \"/nowhere/out\": No such file or directory; name a file in a folder "
+       "that can be written\n"},
+  };
+  for (const auto& [arguments, error] : cases) {
+    const Outcome outcome = run_cli(arguments);
+    EXPECT_EQ(outcome.code, 2) << error;
+    EXPECT_TRUE(holds(outcome.err, error)) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST(Replay, DrawsSeveralOnOneAxis) {
+  const std::string out = fresh_path("drawn.svg");
+  const Outcome outcome = run_cli({"replay", "--svg", out, record("one"), record("two")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "");  // one host: nothing to say about clocks
+  const std::string svg = read_all(out);
+  for (const char* part : {"<svg ", "election worker in team", ">one<", ">two<", "token 1001",
+                           "PUT acquire over 1001", "released the term"}) {
+    EXPECT_TRUE(holds(svg, part)) << part;
+  }
+}
+
+}  // namespace
+}  // namespace baton::cli
