@@ -143,15 +143,15 @@ TEST_F(ApiServers, F19TwoServersOfWhichOneLags) {
 
 class Restore : public ApiServers, public testing::WithParamInterface<int> {};
 
-// etcd's own snapshot, restored by etcdutl behind an API server of its own, while candidates live.
-// The old servers are away for longer than D before the new ones answer.
-TEST_P(Restore, F22OfEtcdsSnapshot) {
+// etcd's database as it once was, restored by etcdutl behind an API server of its own, while
+// candidates live. The old servers are away for longer than D before the new ones answer.
+TEST_P(Restore, F22OfEtcdsDatabase) {
   const int bump = GetParam();
   Stage stage({.with_applications = bump > 0, .restores = true});
   const int old = stage.leader();
   ASSERT_GE(old, 0);
   const std::string snapshot = make_folder("snapshot") + "/db";
-  save_snapshot(snapshot);
+  copy_database(snapshot);
   EXPECT_TRUE(stage.renews(old, 3));
   stage.at(old).post("/resign?drained=true&wait=30s");
   const int before = stage.leader();
@@ -213,14 +213,15 @@ std::string sign(const std::string& text, const std::string& key_path) {
 }
 
 /// The service account's token again, with another lifetime: the shortest that the API server gives
-/// out is ten minutes.
+/// out is ten minutes. It takes an expired one for another minute.
 std::string token_for(const std::string& token, int lifetime_s) {
   const std::string header = token.substr(0, token.find('.'));
   const auto middle = token.substr(header.size() + 1, token.rfind('.') - header.size() - 1);
   json claims = json::parse(kube::decode_base64(middle).value_or(""));
+  constexpr int kLeeway_s = 60;
   const std::int64_t now = std::time(nullptr);
-  claims["iat"] = claims["nbf"] = now - 1;
-  claims["exp"] = now + lifetime_s;
+  claims["iat"] = claims["nbf"] = now - 7200;
+  claims["exp"] = now + lifetime_s - kLeeway_s;
   const std::string text = header + "." + to_base64_url(claims.dump());
   return text + "." + to_base64_url(sign(text, TestCluster::get().folder() + "/pki/sa.key"));
 }

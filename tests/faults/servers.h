@@ -14,8 +14,6 @@ namespace baton::test {
 
 /// Processes of the cluster: "etcd" or "kube-apiserver".
 pid_t pid_in_cluster(const std::string& name);
-/// The URL at which the cluster's etcd serves.
-std::string etcd_url();
 
 /// A kube-apiserver on a port that it keeps, on the cluster's etcd or another one.
 class ApiServerCopy {
@@ -40,13 +38,13 @@ class ApiServerCopy {
   std::unique_ptr<Process> process_;
 };
 
-/// What the cluster's etcd holds now, as etcd's own snapshot.
-void save_snapshot(const std::string& path);
+/// The database of the cluster's etcd as it is now, which etcdutl takes for a snapshot.
+void copy_database(const std::string& path);
 
-/// An etcd that was restored from a snapshot by etcdutl. bump 0: without --bump-revision.
+/// An etcd that was restored from such a copy by etcdutl. bump 0: without --bump-revision.
 class RestoredEtcd {
  public:
-  RestoredEtcd(const std::string& snapshot, std::int64_t bump);
+  RestoredEtcd(const std::string& database, std::int64_t bump);
   const std::string& url() const { return url_; }
 
  private:
