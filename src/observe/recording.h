@@ -22,8 +22,7 @@
 
 namespace baton::observe {
 
-/// All that FILE and FILE.1 take together, but for one line: hours of a leader, weeks of a
-/// follower.
+/// All that FILE and FILE.1 take together, but for one line: hours of a leader.
 inline constexpr std::size_t kRecordingLimit = std::size_t{16} << 20;
 
 /// Whose recording, and how its times relate to others'.
