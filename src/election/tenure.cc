@@ -95,7 +95,7 @@ bool Election::Impl::is_contradicted(const Lease& lease, const Attempt& attempt)
   if (!memory_.newest || memory_.newest->version <= *lease.version) return false;
   const Lease* newest = memory_.lease();
   return newest == nullptr || newest->uid != attempt.uid ||
-         !shows_term(*newest, self_.identity, attempt.term_id);
+         !shows_term(*newest, self_.identity, attempt.term_id) || token_of(*newest) < attempt.token;
 }
 
 void Election::Impl::begin_term(const Attempt& attempt, const Lease& lease) {

@@ -7,14 +7,11 @@ namespace baton::test {
 namespace {
 
 Belief belief(const std::string& holder, std::int64_t from_ns, std::int64_t until_ns) {
-  return {.term = {.who = holder,
-                   .term_id = holder,
-                   .token = 0,
-                   .from_ns = from_ns,
-                   .until_ns = until_ns,
-                   .ended_by = ""},
-          .holder = holder,
-          .is_baton = holder.starts_with("baton")};
+  Term term;
+  term.who = term.term_id = holder;
+  term.from_ns = from_ns;
+  term.until_ns = until_ns;
+  return {.term = term, .holder = holder, .is_baton = holder.starts_with("baton")};
 }
 
 LeaseVersion version(std::int64_t seen_ns, const std::string& holder, bool deleted = false) {

@@ -71,7 +71,7 @@ void Sidecar::break_watch(FailureKind kind) {
 // After the events that came before, as on any stream; a deaf one never hears of it.
 void Sidecar::watch_ends(election::WatchId id, FailureKind kind, const char* what) {
   if (!watch_.deaf) {
-    const Time when = std::max(watch_.last + 1us, world_.now() + delay());
+    const Time when = std::max({watch_.last, watch_.overtaken, world_.now() + delay()}) + 1us;
     watch_fails(id, when - world_.now(), kind, what);
   }
 }
