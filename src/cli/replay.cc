@@ -21,7 +21,7 @@ using observe::Checkpoint;
 using observe::RecordedStep;
 using observe::Recording;
 
-std::string seconds(Duration length) {
+std::string stamp(Duration length) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%10.3f ", std::chrono::duration<double>(length).count());
   return text.data();
@@ -56,12 +56,12 @@ std::string tell(const Recording& recording, Duration last, std::ostream& out) {
   const auto& head = recording.head;
   out << printable(head.identity, 300) << ", " << title_of(head) << ", baton "
       << printable(head.version) << "\n"
-      << seconds({}) << "is " << printable(head.wall) << " by the wall clock, "
+      << stamp({}) << "is " << printable(head.wall) << " by the wall clock, "
       << head.at.time_since_epoch().count() << " ns on CLOCK_BOOTTIME\n";
   const Instant from = end_of(recording) - last;
   observe::Narrator narrator;
   bool has_exited = false;
-  const std::string why =
+  std::string why =
       observe::replay(recording, [&](const auto& entry, const auto& step, const auto& status) {
         const auto* given = std::get_if<RecordedStep>(&entry.content);
         if (given == nullptr) {
@@ -72,7 +72,7 @@ std::string tell(const Recording& recording, Duration last, std::ostream& out) {
         has_exited = status.state == election::State::stopped && status.reason.empty();
         const auto lines = narrator.tell(given->event, step, status);
         if (given->now < from) return;
-        const std::string time = seconds(given->now - head.at);
+        const std::string time = stamp(given->now - head.at);
         out << time << "> " << printable(observe::describe(given->event), 1000) << "\n";
         for (const std::string& line : lines) out << time << "  " << printable(line, 1000) << "\n";
       });
@@ -106,7 +106,7 @@ class Aligner {
 /// Adds the recording to the lane of its process. "" or why the replay ended.
 std::string trace(const Recording& recording, Duration shift, observe::Timeline& timeline) {
   observe::LaneTracer tracer(recording.head.identity, [shift](Instant at) { return at + shift; });
-  const std::string why =
+  std::string why =
       observe::replay(recording, [&](const auto& entry, const auto& step, const auto& status) {
         if (const auto* given = std::get_if<RecordedStep>(&entry.content)) {
           tracer.step(given->event, given->now, step, status);

@@ -130,7 +130,11 @@ void read(const Json& json, T& value) {
     value = T(json.get<typename T::rep>());
   } else if constexpr (Optional<T>) {
     value.reset();
-    if (!json.is_null()) read(json, value.emplace());
+    if (!json.is_null()) {
+      typename T::value_type held{};
+      read(json, held);
+      value = std::move(held);
+    }
   } else if constexpr (Variant<T>) {
     read_variant(json, value);
   } else if constexpr (Map<T>) {

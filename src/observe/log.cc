@@ -80,7 +80,7 @@ void log(Level level, std::string_view message, std::initializer_list<Field> fie
   const std::string line = to_line(std::move(object));
   pollfd out{STDERR_FILENO, POLLOUT, 0};
   const bool writable = poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
-  const bool written = writable && write(STDERR_FILENO, line.data(), line.size()) ==
+  const bool written = writable && ::write(STDERR_FILENO, line.data(), line.size()) ==
                                        static_cast<ssize_t>(line.size());
   sink().dropped = written ? 0 : sink().dropped + 1;
 }

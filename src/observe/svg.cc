@@ -152,7 +152,8 @@ class Drawing {
     double step = 1e6;  // 1 ms
     for (int i = 0; length / step > 12; ++i) step *= i % 3 == 1 ? 2.5 : 2;
     const char* const form = step < 1e9 ? "%.3f s" : "%.0f s";
-    for (double at = 0; at <= length; at += step) {
+    for (int tick = 0; tick * step <= length; ++tick) {
+      const double at = tick * step;
       const double place = kLeft + kPlot * at / length;
       std::array<char, 32> label{};
       std::snprintf(label.data(), label.size(), form, at / 1e9);
