@@ -354,7 +354,7 @@ bool Invariants::resource_write(election::Token token, const std::string& term_i
 
 void Invariants::record_became(const election::Lease* lease, election::Revision revision) {
   const election::Token token = lease == nullptr ? 0 : token_of(*lease);
-  if (highest_recorded_ > std::max(token, revision)) {
+  if (token < highest_recorded_ && revision <= highest_recorded_) {  // the next may be as of now
     not_covered(Limit::raised_token_lost);
   }
   highest_recorded_ = std::max(highest_recorded_, token);
