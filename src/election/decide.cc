@@ -217,7 +217,9 @@ void Election::Impl::send_acquisition() {
   constexpr std::size_t kTermsRemembered = 64;  // far more than can still be applied late
   const Token token = next_token(memory_, std::max(options_.token_floor, advance_to_));
   const std::string term_id = random_id();  // R8: of this attempt alone
-  memory_.sent = std::max(memory_.sent, token);
+  memory_.sent = token;                     // no lower than before
+  memory_.sent_over_uid = base.uid;
+  memory_.sent_over = memory_.newest->version;
   self_.own_terms.push_back(term_id);
   if (self_.own_terms.size() > kTermsRemembered) self_.own_terms.pop_front();
   const Attempt attempt = new_attempt(WriteKind::acquire, term_id, token);

@@ -71,6 +71,7 @@ Taken take_in(Memory& memory, const Sighting& sighting, Instant now, Duration ow
     taken.alarm = token_alarm(memory, sighting);
   } else {
     memory.highest_revision = sighting.as_of;
+    memory.sent_over = 0;  // what was applied may be open to be applied once more
   }
   if (!taken.alarm.empty()) bar(memory, sighting, now, own);
 

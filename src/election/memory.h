@@ -27,13 +27,16 @@ struct Memory {
   Instant debt = kLongAgo;          // R4: validity that superseded versions may have left behind
   Instant barred_until = kLongAgo;  // R14: no at-once path before this
   Token seen = 0;                   // highest token ever seen in a record
-  Token sent = 0;                   // highest token ever sent by this process
-  Revision highest_revision = 0;    // of anything received in the present history
-  bool is_unversioned = false;      // R6: the latest answer shows no usable resourceVersion
+  Token sent = 0;                   // highest token ever sent by this process,
+  std::string sent_over_uid;        // over this version of the Lease (R7); none: ""
+  Revision sent_over = 0;
+  Revision highest_revision = 0;  // of anything received in the present history
+  bool is_unversioned = false;    // R6: the latest answer shows no usable resourceVersion
 
   const Lease* lease() const { return newest && newest->lease ? &*newest->lease : nullptr; }
 
-  BATON_FIELDS(newest, debt, barred_until, seen, sent, highest_revision, is_unversioned)
+  BATON_FIELDS(newest, debt, barred_until, seen, sent, sent_over_uid, sent_over, highest_revision,
+               is_unversioned)
 };
 
 /// One observation on its way in.

@@ -41,8 +41,13 @@ void describe_holder(Annotations& annotations, const Options& options, const Att
 }  // namespace
 
 Token next_token(const Memory& memory, Token floor) {
-  const Token highest = std::max(memory.seen, memory.sent);  // the annotated token is among them
-  const Token token = std::max({memory.newest->as_of, highest + 1, floor, Token{1}});
+  // Attempts over one version exclude each other (R1), so they may carry the same token.
+  const Lease* base = memory.lease();
+  const bool is_over_the_same = base != nullptr && base->uid == memory.sent_over_uid &&
+                                memory.newest->version == memory.sent_over;
+  const Token sent = is_over_the_same ? memory.sent : memory.sent + 1;
+  // The annotated token is among those seen.
+  const Token token = std::max({memory.newest->as_of, memory.seen + 1, sent, floor, Token{1}});
   return token <= kMaxToken ? token : 0;
 }
 

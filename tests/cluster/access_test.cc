@@ -3,10 +3,10 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "support/api.h"
 #include "support/cluster.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -124,14 +124,12 @@ TEST(Access, ReviewWithoutAttributesIs422) {
 
 TEST(Access, UnknownTokenIs401) {
   TestCluster& cluster = TestCluster::get();
-  std::ifstream source(cluster.kubeconfig("nobody"));
-  std::ostringstream text;
-  text << source.rdbuf();
-  const std::size_t at = text.str().find("token:");
+  const std::string text = text_of(cluster.kubeconfig("nobody"));
+  const std::size_t at = text.find("token:");
   ASSERT_NE(at, std::string::npos);
   std::ofstream(cluster.kubeconfig("stranger"))
-      << text.str().substr(0, at) << "token: \"no-such-token\"}\n"
-      << text.str().substr(text.str().find("contexts:"));
+      << text.substr(0, at) << "token: \"no-such-token\"}\n"
+      << text.substr(text.find("contexts:"));
   const Answer answer = Api("stranger").get(lease("e0"));
   EXPECT_EQ(answer.status, 401) << answer.what;
   EXPECT_EQ(answer.json().value("reason", ""), "Unauthorized");

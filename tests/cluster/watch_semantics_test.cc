@@ -133,7 +133,7 @@ TEST_F(WatchSemantics, ForgottenVersionIsAnErrorEventWith410) {
     return;
   }
   ASSERT_EQ(candidate_.put(path(), lease_body(name_, json::object())).status, 201);
-  devserver::control("POST", "/compact", json::object());
+  dev::control("POST", "/compact", json::object());
   const auto lines = candidate_.watch(watch("1"), never);
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0]["type"], "ERROR");

@@ -13,28 +13,18 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 
 #include "kube/cluster.h"
 #include "kube/formats.h"
 #include "servers.h"
 #include "stage.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
 
 using nlohmann::json;
-
-void let_pass(std::chrono::nanoseconds time) {
-  wait_until([] { return false; }, time);
-}
-
-std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 void replace_file(const std::string& path, const std::string& text) {
   std::ofstream(path + ".new") << text;

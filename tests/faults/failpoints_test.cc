@@ -3,11 +3,10 @@
 // term.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "stage.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -87,16 +86,10 @@ TEST(F23Stop, StoppedWhileARenewalIsUnderWay) {
   EXPECT_TRUE(stage.writes(next, 3));
 }
 
-std::string bytes_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
 TEST(Failpoints, AreNotInTheProgramThatShips) {
   for (const char* word : {"FAILPOINT", "belief_before_publish", "write_sent"}) {
-    EXPECT_EQ(bytes_of(baton_program()).find(word), std::string::npos) << word;
-    EXPECT_NE(bytes_of(baton_program() + "-failpoints").find(word), std::string::npos) << word;
+    EXPECT_EQ(text_of(baton_program()).find(word), std::string::npos) << word;
+    EXPECT_NE(text_of(baton_program() + "-failpoints").find(word), std::string::npos) << word;
   }
 }
 

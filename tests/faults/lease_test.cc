@@ -163,10 +163,9 @@ TEST_P(F22, RestoreIsAnAlarm) {
   Stage stage({.with_applications = GetParam() > 0, .restores = true});
   const int old = stage.leader();
   ASSERT_GE(old, 0);
-  const json snapshot = devserver::control("POST", "/snapshots", json::object());
+  const json snapshot = dev::control("POST", "/snapshots", json::object());
   EXPECT_TRUE(stage.renews(old, 3));
-  devserver::control("POST", "/restore",
-                     {{"snapshot", snapshot["snapshot"]}, {"bump", GetParam()}});
+  dev::control("POST", "/restore", {{"snapshot", snapshot["snapshot"]}, {"bump", GetParam()}});
   EXPECT_TRUE(wait_until([&] {
     return !stage.at(0).log_lines("history_went_back").empty() ||
            !stage.at(1).log_lines("history_went_back").empty();

@@ -11,10 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-void let_pass(std::chrono::nanoseconds time) {
-  wait_until([] { return false; }, time);
-}
-
 // The answers to updates are late or lost; lists are answered well.
 json on_updates(const char* action, const json& more = json::object()) {
   json fault = {{"action", action}, {"verbs", {"update"}}};

@@ -16,10 +16,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-void let_pass(std::chrono::nanoseconds time) {
-  wait_until([] { return false; }, time);
-}
-
 bool is_stopped(const Process& process) {
   std::string pid, name, state;
   std::ifstream("/proc/" + std::to_string(process.pid()) + "/stat") >> pid >> name >> state;

@@ -10,16 +10,11 @@
 #include "base/clock.h"
 #include "http/client.h"
 #include "support/api.h"
+#include "support/text.h"
 
 namespace baton::test {
 
 namespace {
-
-std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 std::vector<std::string> words_of(pid_t pid) {
   std::vector<std::string> words;

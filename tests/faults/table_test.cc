@@ -2,18 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <regex>
 #include <sstream>
 
+#include "support/text.h"
+
 namespace baton::test {
 namespace {
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 TEST(Table, NamesTestsThatExist) {
   const std::filesystem::path tests = std::filesystem::path(BATON_SOURCE_FOLDER) / "tests";

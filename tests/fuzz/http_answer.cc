@@ -6,7 +6,8 @@
 namespace baton::fuzz {
 namespace {
 
-constexpr http::ClientLimits kLimits{.header_bytes = 1024, .body_bytes = 512, .line_bytes = 64};
+constexpr http::ClientLimits kClientLimits{
+    .header_bytes = 1024, .body_bytes = 512, .line_bytes = 64};
 
 struct Outcome {
   http::IoKind kind = http::IoKind::ok;
@@ -16,7 +17,7 @@ struct Outcome {
 };
 
 Outcome read(std::string_view bytes, std::size_t piece, bool head_only, bool by_line) {
-  http::Answer answer("peer", kLimits);
+  http::Answer answer("peer", kClientLimits);
   answer.expect(head_only);
   Outcome outcome;
   http::Failure failure;
@@ -27,7 +28,7 @@ Outcome read(std::string_view bytes, std::size_t piece, bool head_only, bool by_
       auto line = answer.take_line(failure);
       if (!line) break;
       require(line->find('\n') == std::string::npos, "a line has no newline in it");
-      require(line->size() <= kLimits.line_bytes, "no line is longer than the limit");
+      require(line->size() <= kClientLimits.line_bytes, "no line is longer than the limit");
       outcome.lines.push_back(std::move(*line));
     }
   }
@@ -40,7 +41,7 @@ Outcome read(std::string_view bytes, std::size_t piece, bool head_only, bool by_
   outcome.response.body = answer.take_body();
   require(outcome.response.status >= 100 && outcome.response.status <= 999,
           "a status has three digits");
-  require(by_line || outcome.response.body.size() <= kLimits.body_bytes,
+  require(by_line || outcome.response.body.size() <= kClientLimits.body_bytes,
           "no body is larger than the limit");
   kube::parse_http_date(http::header(outcome.response.headers, "Date"));
   return outcome;

@@ -13,11 +13,11 @@ namespace {
 using http::Exchange;
 using http::Request;
 
-constexpr http::ServerLimits kLimits{.connections = 4,
-                                     .waiters = 2,
-                                     .header_bytes = 1024,
-                                     .body_bytes = 256,
-                                     .stream_backlog_bytes = 4096};
+constexpr http::ServerLimits kServerLimits{.connections = 4,
+                                           .waiters = 2,
+                                           .header_bytes = 1024,
+                                           .body_bytes = 256,
+                                           .stream_backlog_bytes = 4096};
 
 bool is_same(const Request& one, const Request& other) {
   return one.method == other.method && one.target == other.target && one.headers == other.headers &&
@@ -29,7 +29,7 @@ bool is_same(const Request& one, const Request& other) {
 class Line {
  public:
   Line() {
-    host_.limits = kLimits;
+    host_.limits = kServerLimits;
     host_.handler = [this](const std::shared_ptr<Exchange>& exchange) { handle(exchange); };
     std::array<int, 2> ends{};
     require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0,
@@ -82,7 +82,7 @@ class Line {
     require(!request.method.empty() && request.target.starts_with('/'),
             "a handler sees a method and a path");
     require(exchange->target().ok, "a handler sees well-formed targets only");
-    require(request.body.size() <= kLimits.body_bytes, "no body is larger than the limit");
+    require(request.body.size() <= kServerLimits.body_bytes, "no body is larger than the limit");
     const std::string& path = exchange->target().path;
     if (path == "/hold" && http::Session::try_hold(host_, *exchange)) {
       held_.push_back(exchange);

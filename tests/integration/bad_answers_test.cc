@@ -11,6 +11,7 @@
 #include "kube/cluster.h"
 #include "support/candidates.h"
 #include "support/cluster.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -117,7 +118,7 @@ class FaultOfTheServer : public Trouble {
   void end() override { fault_.reset(); }
 
  private:
-  std::optional<devserver::Fault> fault_;
+  std::optional<dev::Fault> fault_;
 };
 
 kube::Cluster read_cluster(const std::string& kubeconfig) {
@@ -206,7 +207,7 @@ class BadAnswers : public testing::TestWithParam<Row> {};
 // At most one request is in flight, and after a failure comes a delay of at least 50 ms in the
 // profile aggressive; the watch is on a connection of its own.
 void expect_no_hot_loop(std::int64_t after_sequence) {
-  const auto seen = devserver::requests(after_sequence);
+  const auto seen = dev::requests(after_sequence);
   if (seen.empty()) {
     return;
   }
@@ -217,16 +218,12 @@ void expect_no_hot_loop(std::int64_t after_sequence) {
 
 void store_lease(const std::string& election, const json& wish) {
   if (wish.contains("spec")) {
-    devserver::control("PUT", "/objects/leases/" + election,
-                       {{"apiVersion", "coordination.k8s.io/v1"},
-                        {"kind", "Lease"},
-                        {"metadata", {{"name", election}}},
-                        {"spec", wish["spec"]}});
+    dev::control("PUT", "/objects/leases/" + election,
+                 {{"apiVersion", "coordination.k8s.io/v1"},
+                  {"kind", "Lease"},
+                  {"metadata", {{"name", election}}},
+                  {"spec", wish["spec"]}});
   }
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 double failures(Baton& baton, const Row& row) {
@@ -293,7 +290,7 @@ void expect_nothing_is_gained(Baton& baton, std::int64_t since_ns) {
 
 TEST_P(BadAnswers, GiveNoBeliefAreSeenAndRecoveredFrom) {
   const Row& row = GetParam();
-  const std::int64_t before = devserver::last_sequence();
+  const std::int64_t before = dev::last_sequence();
   std::unique_ptr<Trouble> trouble;
   Candidates candidates(1, [&](BatonOptions& options) {
     store_lease(options.election, json::parse(row.lease));
@@ -315,7 +312,7 @@ INSTANTIATE_TEST_SUITE_P(FromTheStart, BadAnswers, testing::ValuesIn(kRows),
 
 // Own D stands for a duration that makes no sense, so the Lease is taken in the end.
 TEST(BadLease, NegativeDurationIsWaitedOutAsOwnDuration) {
-  const devserver::Fault fault(
+  const dev::Fault fault(
       json{{"action", "alter"}, {"patch", {{"spec", {{"leaseDurationSeconds", -5}}}}}});
   Candidates candidates(
       1, [](BatonOptions& options) { store_lease(options.election, json::parse(kHeld)); });
@@ -327,7 +324,7 @@ TEST(BadLease, NegativeDurationIsWaitedOutAsOwnDuration) {
 }
 
 TEST(Rights, WithoutWatchTheProbeAndTheLogSaySo) {
-  auto fault = std::make_unique<devserver::Fault>(
+  auto fault = std::make_unique<dev::Fault>(
       json{{"action", "answer"}, {"code", 403}, {"verbs", {"watch"}}, {"body", "{}"}});
   Candidates candidates(1);
   Baton& baton = candidates.at(0);
@@ -377,8 +374,8 @@ INSTANTIATE_TEST_SUITE_P(AllOfASudden, LostWhileLeading, testing::ValuesIn(outag
 TEST(BadLease, R4LeaseWithoutSpecIsWaitedOutOnce) {
   Candidates candidates(2, [](BatonOptions& options) {
     if (options.pod == "p0") {
-      devserver::control("PUT", "/objects/leases/" + options.election,
-                         {{"metadata", {{"name", options.election}}}});
+      dev::control("PUT", "/objects/leases/" + options.election,
+                   {{"metadata", {{"name", options.election}}}});
     }
   });
   EXPECT_GE(candidates.wait_for_leader(), 0);

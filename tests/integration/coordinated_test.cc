@@ -17,15 +17,13 @@ constexpr const char* kWords = "the Lease belongs to coordinated election (R13)"
 
 std::string path_of(const std::string& election) { return "/objects/leases/" + election; }
 
-json spec_of(const std::string& election) {
-  return devserver::control("GET", path_of(election))["spec"];
-}
+json spec_of(const std::string& election) { return dev::control("GET", path_of(election))["spec"]; }
 
 // By a hand with all rights; null takes a field away.
 void set_spec(const std::string& election, const json& merge_patch) {
-  json lease = devserver::control("GET", path_of(election));
+  json lease = dev::control("GET", path_of(election));
   lease["spec"].merge_patch(merge_patch);
-  devserver::control("PUT", path_of(election), lease);
+  dev::control("PUT", path_of(election), lease);
 }
 
 void expect_blocked(Baton& baton) {
@@ -57,11 +55,11 @@ std::size_t terms(Candidates& candidates) {
 // Longer than any wait after which one might lead: the lease duration is 3 s.
 void expect_nobody_acquires(Candidates& candidates) {
   const std::size_t before = terms(candidates);
-  const std::int64_t sequence = devserver::last_sequence();
+  const std::int64_t sequence = dev::last_sequence();
   const std::int64_t until = boottime_ns() + 4'000'000'000;
   EXPECT_TRUE(wait_until([&] { return boottime_ns() > until; }));
   EXPECT_EQ(terms(candidates), before);
-  for (const devserver::Seen& seen : devserver::requests(sequence)) {
+  for (const dev::Seen& seen : dev::requests(sequence)) {
     EXPECT_FALSE(seen.verb == "update" && seen.name == candidates.election())
         << seen.user << " wrote holder '" << seen.holder << "'";
   }
@@ -73,7 +71,7 @@ TEST_P(R13, CoordinatedLeaseIsNotContestedUntilTheFieldIsRemoved) {
   Candidates candidates(1, [](BatonOptions& options) {
     json lease = lease_body(options.election, json::object());
     lease["spec"][GetParam()] = "somebody";
-    devserver::control("PUT", path_of(options.election), lease);
+    dev::control("PUT", path_of(options.election), lease);
   });
   expect_blocked(candidates.at(0));
   expect_nobody_acquires(candidates);

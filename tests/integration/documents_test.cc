@@ -13,6 +13,7 @@
 
 #include "support/candidates.h"
 #include "support/cluster.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -27,10 +28,6 @@ struct Block {
 
   bool is_run() const { return not_run.empty() && (tag == "sh" || tag == "python"); }
 };
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {

@@ -31,22 +31,22 @@ TEST_P(LostReplies, OneLostRenewalNeverCostsLeadership) {
                       {"verbs", {"update"}},
                       {"delay_ms", 600},
                       {"count", 1}};
-  const devserver::Fault once(fault);
+  const dev::Fault once(fault);
   EXPECT_TRUE(renews(baton, 3)) << baton.log();
   EXPECT_TRUE(baton.log_lines("lost").empty()) << baton.log();
   EXPECT_EQ(candidates.judge(), 1U);
 }
 
 TEST_P(LostReplies, LostAcquisitionIsReadBackOrTakenAfresh) {
-  std::unique_ptr<devserver::Fault> fault;
+  std::unique_ptr<dev::Fault> fault;
   Candidates candidates(1, [&](BatonOptions& options) {
     // The first update creates; the second one acquires.
-    fault = std::make_unique<devserver::Fault>(json{{"action", GetParam()},
-                                                    {"verbs", {"update"}},
-                                                    {"name", options.election},
-                                                    {"delay_ms", 600},
-                                                    {"skip", 1},
-                                                    {"count", 1}});
+    fault = std::make_unique<dev::Fault>(json{{"action", GetParam()},
+                                              {"verbs", {"update"}},
+                                              {"name", options.election},
+                                              {"delay_ms", 600},
+                                              {"skip", 1},
+                                              {"count", 1}});
   });
   EXPECT_EQ(candidates.wait_for_leader(), 0);
 }
@@ -64,7 +64,7 @@ TEST(LostRelease, IsReadBackAndTheNextOneLeads) {
                       {"user", "candidate-" + std::to_string(leader)},
                       {"verbs", {"update"}},
                       {"count", 1}};
-  const devserver::Fault once(fault);
+  const dev::Fault once(fault);
   EXPECT_EQ(candidates.at(leader).post("/resign?drained=true&wait=30s").status, 200);
   EXPECT_GE(candidates.wait_for_leader(leader), 0);
 }
@@ -73,7 +73,7 @@ TEST(SilentWatch, IsReplacedByListsAndTheNextOneLeads) {
   Candidates candidates(2);
   const int leader = candidates.wait_for_leader();
   ASSERT_GE(leader, 0);
-  const devserver::Fault stall(json{{"action", "stall"}});
+  const dev::Fault stall(json{{"action", "stall"}});
   EXPECT_EQ(candidates.at(leader).post("/resign?drained=true&wait=30s").status, 200);
   EXPECT_GE(candidates.wait_for_leader(leader), 0);
 }
@@ -82,13 +82,13 @@ TEST(SilentWatch, RefusedClosedAndCompactedWatchesDoNoHarm) {
   Candidates candidates(2);
   const int leader = candidates.wait_for_leader();
   ASSERT_GE(leader, 0);
-  devserver::control("POST", "/compact", json::object());
-  devserver::control("POST", "/watches/close", json::object());
+  dev::control("POST", "/compact", json::object());
+  dev::control("POST", "/watches/close", json::object());
   EXPECT_TRUE(renews(candidates.at(leader), 2));
   const json refusal = {
       {"action", "answer"}, {"code", 410}, {"verbs", {"watch"}}, {"body", "{}"}, {"for_ms", 2000}};
-  const devserver::Fault refused(refusal);
-  devserver::control("POST", "/watches/close", json::object());
+  const dev::Fault refused(refusal);
+  dev::control("POST", "/watches/close", json::object());
   EXPECT_TRUE(renews(candidates.at(leader), 3));
   EXPECT_TRUE(candidates.at(leader).log_lines("lost").empty());
   EXPECT_EQ(candidates.at(leader).post("/resign?drained=true&wait=30s").status, 200);
@@ -96,7 +96,7 @@ TEST(SilentWatch, RefusedClosedAndCompactedWatchesDoNoHarm) {
 }
 
 TEST(SilentWatch, DoubledEventsDoNoHarm) {
-  const devserver::Fault doubled(json{{"action", "duplicate"}, {"verbs", {"watch"}}});
+  const dev::Fault doubled(json{{"action", "duplicate"}, {"verbs", {"watch"}}});
   Candidates candidates(2);
   const int leader = candidates.wait_for_leader();
   ASSERT_GE(leader, 0);
@@ -112,7 +112,7 @@ TEST(Partition, LeaderCutOffStopsBeforeTheNextOneLeads) {
   const std::int64_t token = candidates.at(leader).token();
   const json fault = {{"action", "partition"}, {"user", "candidate-" + std::to_string(leader)}};
   {
-    const devserver::Fault cut_off(fault);
+    const dev::Fault cut_off(fault);
     const int next = candidates.wait_for_leader(leader);
     ASSERT_GE(next, 0);
     EXPECT_GT(candidates.at(next).token(), token);
@@ -127,10 +127,10 @@ TEST(Restore, WithBumpIsAnAlarmAndTokensRise) {
   Candidates candidates(2);
   const int leader = candidates.wait_for_leader();
   ASSERT_GE(leader, 0);
-  const json snapshot = devserver::control("POST", "/snapshots", json::object());
+  const json snapshot = dev::control("POST", "/snapshots", json::object());
   EXPECT_TRUE(renews(candidates.at(leader), 2));
   const std::int64_t token = candidates.at(leader).token();
-  devserver::control("POST", "/restore", {{"snapshot", snapshot["snapshot"]}, {"bump", 1'000'000}});
+  dev::control("POST", "/restore", {{"snapshot", snapshot["snapshot"]}, {"bump", 1'000'000}});
   EXPECT_TRUE(wait_until([&] {
     return !candidates.at(0).log_lines("history_went_back").empty() ||
            !candidates.at(1).log_lines("history_went_back").empty();

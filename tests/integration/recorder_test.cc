@@ -5,23 +5,16 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "support/candidates.h"
 #include "support/cluster.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
 
 using nlohmann::json;
-
-std::string read_all(const std::string& path) {
-  std::stringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 struct Outcome {
   int code = -1;
@@ -86,7 +79,7 @@ TEST_F(Recorder, LeaderThatIsCutOff) {
   Baton& baton = candidates.at(0);
   ASSERT_EQ(candidates.wait_for_leader(), 0);
   {
-    const devserver::Fault cut_off(json{{"action", "partition"}, {"user", "candidate-0"}});
+    const dev::Fault cut_off(json{{"action", "partition"}, {"user", "candidate-0"}});
     ASSERT_TRUE(wait_until([&] { return !baton.log_lines("lost").empty(); }));
   }
   ASSERT_TRUE(wait_until_recorded(0, 2));
@@ -123,7 +116,7 @@ TEST_F(Recorder, HandOverBetweenTwoIsDrawn) {
   const Outcome drawn = run_baton({"replay", "--svg", out, recording(first), recording(second)});
   EXPECT_EQ(drawn.code, 0);
   EXPECT_EQ(drawn.output, "");
-  const std::string svg = read_all(out);
+  const std::string svg = text_of(out);
   EXPECT_EQ(count(svg, "class=\"title\""), 1U);
   EXPECT_EQ(count(svg, "began a term with"), 2U);
   EXPECT_EQ(count(svg, "two believe at once: "), 0U);

@@ -20,7 +20,7 @@ TEST(Stopped, FirstAnswerAfterwardsIsNoTwentyTimes) {
     const std::int64_t deadline_ns = baton.deadline_ns() + 2'400'000'000;
     baton.process().send(SIGSTOP);
     EXPECT_TRUE(wait_until([&] { return boottime_ns() > deadline_ns; }));
-    const devserver::Fault cut_off(nlohmann::json{{"action", "partition"}});
+    const dev::Fault cut_off(nlohmann::json{{"action", "partition"}});
     baton.process().send(SIGCONT);
     const Answer first = baton.get("/leader");
     if (!first.reused_connection) {

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 // When a write that empties the holder came in.
 std::optional<std::int64_t> released_at(const std::string& election, std::int64_t after_sequence) {
-  for (const devserver::Seen& seen : devserver::requests(after_sequence)) {
+  for (const dev::Seen& seen : dev::requests(after_sequence)) {
     if (seen.verb == "update" && seen.name == election && seen.holder.empty()) {
       return seen.boottime_ns;
     }
@@ -47,7 +47,7 @@ struct Ending {
 
 Ending say_yes_then_terminate(Baton& baton, const std::function<void()>& between = nullptr) {
   Ending ending;
-  ending.sequence = devserver::last_sequence();
+  ending.sequence = dev::last_sequence();
   ending.handed_out_ns = baton.deadline_ns();
   EXPECT_GT(ending.handed_out_ns, 0);
   if (between) {
@@ -83,7 +83,7 @@ TEST(Termination, NothingWasHandedOutSoItReleases) {
   Candidates candidates(1);
   Baton& baton = candidates.at(0);
   ASSERT_TRUE(wait_until([&] { return !baton.log_lines("gained").empty(); }));
-  const std::int64_t sequence = devserver::last_sequence();
+  const std::int64_t sequence = dev::last_sequence();
   baton.process().send(SIGTERM);
   expect_clean_exit(baton);
   EXPECT_TRUE(released_at(candidates.election(), sequence).has_value()) << baton.log();

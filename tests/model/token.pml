@@ -10,8 +10,9 @@
  * Units: revisions. MAX_WRITES and MAX_ATTEMPTS bound a run.
  *
  * Held to: an acquisition that is applied carries a token above every one applied before; no token
- * belongs to two attempts; a renewal never lowers it; who takes himself for the leader has the token
- * that his attempt was given. Each WEAK_… flag takes one rule away, named where it is used. */
+ * belongs to two terms; a renewal never lowers it; who takes himself for the leader has the token
+ * that his attempt was given; no token is above the store's revision unless somebody raised it or a
+ * restore lowered the revision. Each WEAK_… flag takes one rule away, named where it is used. */
 
 #ifndef MAX_WRITES
 #define MAX_WRITES 5
@@ -72,7 +73,8 @@ byte kind[3], sent_uid[3], sent_version[3], sent_token[3], sent_term[3], sent_tr
 bool known[2], known_exists[2];
 byte known_uid[2], known_version[2], known_holder[2], known_term[2], known_token[2];
 byte known_transitions[2], as_of[2];
-byte seen[2];          /* the highest token seen or sent by this process */
+byte seen[2];          /* the highest token seen by this process, */
+byte sent[2], sent_over_uid[2], sent_over_version[2]; /* and the highest sent, over which version */
 byte own_term[2];      /* the newest attempt; 0 none */
 byte own_token[2];     /* as begin_term() took it; 0: no term */
 
@@ -123,7 +125,13 @@ inline free_slot(i, slot) {
   fi
 }
 
-/* R7: next_token(). */
+/* R7: next_token(). Attempts over one version exclude each other, so they may carry one token. */
+#ifdef WEAK_SENT_PLUS_ONE
+#define IS_OVER_THE_SAME(i) false
+#else
+#define IS_OVER_THE_SAME(i) \
+  (known_uid[i] == sent_over_uid[i] && known_version[i] == sent_over_version[i])
+#endif
 inline next_token(i, out) {
 #ifdef WEAK_TRANSITIONS_AS_TOKEN
   out = known_transitions[i] + 1;
@@ -140,6 +148,7 @@ inline next_token(i, out) {
   out = LARGER(as_of[i], known_token[i] + 1);
 #endif
   out = LARGER(out, seen[i] + 1);
+  out = LARGER(out, sent[i] + (IS_OVER_THE_SAME(i) -> 0 : 1));
 #endif
 #endif
 #endif
@@ -177,7 +186,8 @@ proctype candidate(byte i) {
   :: atomic { known[i] && !known_exists[i] && writes < MAX_WRITES ->
        if
        :: !exists ->
-          uids++; exists = 1; uid = uids; holder = 0; term = 0; token = seen[i]; transitions = 0;
+          uids++; exists = 1; uid = uids; holder = 0; term = 0; token = LARGER(seen[i], sent[i]);
+          transitions = 0;
           new_revision()
        :: else
        fi;
@@ -191,7 +201,8 @@ proctype candidate(byte i) {
           :: KEEPS_ITS_TERM_ID(i)
           :: else -> attempts++; own_term[i] = attempts; own_token[i] = 0       /* R8 */
           fi;
-          seen[i] = REMEMBERED(i, next);
+          sent[i] = REMEMBERED(i, next);
+          sent_over_uid[i] = known_uid[i]; sent_over_version[i] = known_version[i];
           kind[slot] = ACQUIRE; sent_uid[slot] = known_uid[i];
           sent_version[slot] = known_version[i]; sent_token[slot] = next;
           sent_term[slot] = own_term[i]; sent_transitions[slot] = known_transitions[i] + 1
@@ -218,7 +229,8 @@ proctype candidate(byte i) {
        fi;
        forget(i); slot = 0 }
   :: atomic { restarts < RESTARTS && own_term[i] != 0 ->
-       restarts++; own_term[i] = 0; own_token[i] = 0; seen[i] = 0; forget(i) }
+       restarts++; own_term[i] = 0; own_token[i] = 0; forget(i);
+       seen[i] = 0; sent[i] = 0; sent_over_uid[i] = 0; sent_over_version[i] = 0 }
   od
 }
 
@@ -237,6 +249,7 @@ inline apply(slot) {
      :: kind[slot] == ACQUIRE ->
         assert(sent_token[slot] > last_token);
         assert(owner[sent_token[slot]] == 0);
+        assert(sent_token[slot] <= revision || ADVANCES || RESTORE == 1);
         if
         :: last_attempt != sent_term[slot] -> dead[last_attempt] = 1
         :: else

@@ -131,11 +131,15 @@ void Invariants::sent_write(ProcessId id, const election::LeaseWrite& write, Tim
   if (write.kind == election::WriteKind::acquire) {
     const auto token =
         parse_integer(write.annotations.at(annotation::kFencingToken), 1, election::kMaxToken);
-    if (!token || *token <= process.highest_seen) {
+    const std::pair over{write.base.uid, write.base.version.value_or(0)};
+    const election::Token least = process.sent + (over == process.sent_over ? 0 : 1);
+    if (!token || *token <= process.highest_seen || *token < least) {
       violated(2, process.facts.name + " sends token " + std::to_string(token.value_or(0)) +
-                      " after having seen or sent " + std::to_string(process.highest_seen));
+                      " after having seen " + std::to_string(process.highest_seen) + " and sent " +
+                      std::to_string(process.sent));
     }
-    process.highest_seen = std::max(process.highest_seen, token.value_or(0));
+    process.sent = std::max(process.sent, token.value_or(0));
+    process.sent_over = over;
     check_wait(process, write, since);
   }
   if (write.kind == election::WriteKind::release) {

@@ -130,9 +130,11 @@ class Invariants {
     std::string term_id;
     Time believes_until{0};
     Instant deadline = election::kLongAgo;
-    election::Token highest_seen = 0;   // or sent
-    std::map<std::string, Term> terms;  // acquired by this process
-    std::set<std::string> ended;        // terms whose end of work it was told of
+    election::Token highest_seen = 0;
+    election::Token sent = 0;  // the highest, over `sent_over` and again over nothing else
+    std::pair<std::string, election::Revision> sent_over;  // uid and version
+    std::map<std::string, Term> terms;                     // acquired by this process
+    std::set<std::string> ended;                           // terms whose end of work it was told of
     std::set<std::string> seen_terms;
     Instant handed_out = election::kLongAgo;
     Seen newest;

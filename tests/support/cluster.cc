@@ -77,7 +77,7 @@ std::string TestCluster::new_election() {
   return name;
 }
 
-namespace devserver {
+namespace dev {
 
 json control(const std::string& method, const std::string& target, const json& body) {
   static LocalClient client(TestCluster::get().control_port());
@@ -116,5 +116,5 @@ std::int64_t last_sequence() {
   return list.empty() ? 0 : list.back().sequence;
 }
 
-}  // namespace devserver
+}  // namespace dev
 }  // namespace baton::test

@@ -39,7 +39,7 @@ class TestCluster {
 };
 
 /// The devserver's control port (docs/devserver.md). Every call expects success.
-namespace devserver {
+namespace dev {
 
 nlohmann::json control(const std::string& method, const std::string& target,
                        const nlohmann::json& body);
@@ -66,5 +66,5 @@ struct Seen {
 std::vector<Seen> requests(std::int64_t after_sequence = 0);
 std::int64_t last_sequence();
 
-}  // namespace devserver
+}  // namespace dev
 }  // namespace baton::test

@@ -11,9 +11,9 @@
 
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <random>
-#include <sstream>
+
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -111,6 +111,10 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::nanoseconds
   return true;
 }
 
+void let_pass(std::chrono::nanoseconds time) {
+  wait_until([] { return false; }, time);
+}
+
 std::uint16_t free_port() {
   constexpr std::uint16_t kFirst = 10000;
   constexpr std::uint16_t kCount = 10000;
@@ -173,10 +177,6 @@ std::optional<Ended> Process::wait(std::chrono::nanoseconds bound) {
   return ended_;
 }
 
-std::string Process::output() const {
-  std::ostringstream text;
-  text << std::ifstream(output_).rdbuf();
-  return text.str();
-}
+std::string Process::output() const { return text_of(output_); }
 
 }  // namespace baton::test

@@ -19,6 +19,7 @@ inline constexpr std::chrono::seconds kBound{60};
 
 /// Looks at `condition` again and again; false if it did not hold within `bound`.
 bool wait_until(const std::function<bool()>& condition, std::chrono::nanoseconds bound = kBound);
+void let_pass(std::chrono::nanoseconds time);
 
 /// CLOCK_BOOTTIME in nanoseconds, as in baton's logs.
 std::int64_t boottime_ns();

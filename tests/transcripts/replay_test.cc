@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "cli/commands.h"
+#include "support/text.h"
 
 namespace baton::cli {
 namespace {
@@ -39,9 +40,8 @@ TEST_P(Recorded, ReplaysAsWritten) {
   if (const auto path = now.find(base); path != now.npos)
     now.replace(path, base.size(), GetParam());
   if (std::getenv("BATON_REWRITE") != nullptr) std::ofstream(base + ".txt") << now;
-  std::stringstream written;
-  written << std::ifstream(base + ".txt").rdbuf();
-  EXPECT_EQ(written.str(), now) << "reviewed and right? BATON_REWRITE=1 writes it down";
+  EXPECT_EQ(test::text_of(base + ".txt"), now)
+      << "reviewed and right? BATON_REWRITE=1 writes it down";
 }
 
 INSTANTIATE_TEST_SUITE_P(Incidents, Recorded, ::testing::ValuesIn(names()),

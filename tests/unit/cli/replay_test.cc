@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 
+#include "support/text.h"
 #include "unit/cli/fake_sidecar.h"
 #include "unit/observe/recorded_world.h"
 
@@ -11,13 +11,10 @@ namespace baton::cli {
 namespace {
 
 using observe::testing::fresh_path;
-using observe::testing::read_all;
 using observe::testing::RecordedWorld;
 using observe::testing::write_all;
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using test::holds;
+using test::text_of;
 
 std::string record(const std::string& identity) {
   std::string path = fresh_path(identity);
@@ -45,7 +42,7 @@ TEST(Replay, PrintsEachDecisionWithItsRule) {
 
 TEST(Replay, SaysThatARecordingEndsEarly) {
   const std::string path = record("early");
-  const std::string text = read_all(path);
+  const std::string text = text_of(path);
   const std::size_t last = text.rfind('\n', text.size() - 2) + 1;
   write_all(path, text.substr(0, last));
   EXPECT_TRUE(run_cli({"replay", path})
@@ -67,7 +64,7 @@ TEST(Replay, PrintsTheLastOfIt) {
 
 TEST(Replay, RefusesWithOneLine) {
   const std::string path = record("refused");
-  std::string text = read_all(path);
+  std::string text = text_of(path);
   text[text.size() / 2] ^= 1;
   write_all(path, text);
   const std::string out = fresh_path("out");
@@ -97,7 +94,7 @@ TEST(Replay, DrawsSeveralOnOneAxis) {
   const Outcome outcome = run_cli({"replay", "--svg", out, record("one"), record("two")});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "");  // one host: nothing to say about clocks
-  const std::string svg = read_all(out);
+  const std::string svg = text_of(out);
   for (const char* part : {"<svg ", "election worker in team", ">one<", ">two<", "token 1001",
                            "PUT acquire over 1001", "released the term"}) {
     EXPECT_TRUE(holds(svg, part)) << part;

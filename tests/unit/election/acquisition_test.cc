@@ -3,6 +3,7 @@
 
 #include "election/record.h"
 #include "election/wait.h"
+#include "election/writes.h"
 #include "unit/election/waiting.h"
 
 namespace baton::election::testing {
@@ -12,6 +13,10 @@ using R7 = Waiting;
 using R17 = Waiting;
 using R18LockDelay = Waiting;
 using R19 = Waiting;
+
+Token token_sent(const LeaseWrite& write) {
+  return std::stoll(write.annotations.at(annotation::kFencingToken));
+}
 
 // "T = max(asOf, annotated token + 1, highest token ever seen or sent by this process + 1,
 // configured floor)"
@@ -38,6 +43,56 @@ TEST_F(R7, TheTokenIsAtLeastTheFloor) {
   Runner& a = world.add(options);
   world.run_for(2 * kOneWay);
   EXPECT_EQ(a.written.at(0).annotations.at(annotation::kFencingToken), "7000000");
+}
+
+// "attempts over one version exclude each other, so they carry the same token": any number that was
+// never answered leaves the token at the store's revision.
+TEST_F(R7, AttemptsOverOneVersionCarryOneToken) {
+  world.store.create(released_lease(400));
+  Runner& a = world.add("a");
+  a.fate = [&](const LeaseWrite* write) {
+    return write != nullptr && a.written.size() < 4 ? failed(FailureKind::unavailable) : served();
+  };
+  ASSERT_TRUE(world.run_until_true([&] { return a.leads(); }));
+  ASSERT_EQ(a.written.size(), 4U);
+  for (const LeaseWrite& attempt : a.written) {
+    EXPECT_EQ(token_sent(attempt), a.written.at(0).base.version);
+  }
+}
+
+// "highest token ever sent by this process + 1" over another version, though nobody else has shown
+// that it knows that token.
+TEST_F(R7, AnAttemptOverAnotherVersionIsAboveTheOneSent) {
+  world.store.create(released_lease(400));
+  Options options = options_of("a");
+  options.token_floor = 7'000'000;
+  Runner& a = world.add(options);
+  a.fate = [&](const LeaseWrite* write) {
+    if (write == nullptr || a.written.size() > 1) return served();
+    world.store.edit([](Lease& lease) { lease.annotations["baton/of-tomorrow"] = "later"; });
+    return failed(FailureKind::unavailable);
+  };
+  ASSERT_TRUE(world.run_until_true([&] { return a.leads(); }));
+  ASSERT_EQ(a.written.size(), 2U);
+  EXPECT_EQ(token_sent(a.written.at(0)), 7'000'000);
+  EXPECT_EQ(token_sent(a.written.at(1)), 7'000'001);
+}
+
+// A restore may bring back a version over which a token was sent, and applied, before.
+TEST_F(R7, AVersionThatAnOlderHistoryShowsIsAnotherOne) {
+  Memory memory;
+  memory.newest = Observation{.lease = released_lease(400), .version = 400, .as_of = 500};
+  memory.sent = 500;
+  memory.sent_over_uid = memory.newest->lease->uid;
+  memory.sent_over = 400;
+  memory.highest_revision = 600;
+  EXPECT_EQ(next_token(memory, 0), 500);
+  const Taken taken = take_in(
+      memory,
+      {.lease = released_lease(400), .version = 400, .as_of = 450, .before_sending = Revision{600}},
+      {}, seconds(15));
+  EXPECT_NE(taken.alarm, "");
+  EXPECT_EQ(next_token(memory, 0), 501);
 }
 
 TEST_F(R7, ABookmarkRaisesTheToken) {

@@ -21,6 +21,7 @@
 #include <sstream>
 
 #include "observe/narrative.h"
+#include "support/text.h"
 #include "unit/election/driver.h"
 
 namespace baton::election::testing {
@@ -212,9 +213,7 @@ TEST_P(Transcript, HappensAsWritten) {
   const auto path = kFolder / (GetParam() + ".txt");
   const std::string now = replay(path);
   if (std::getenv("BATON_REWRITE") != nullptr) std::ofstream(path) << now;
-  std::stringstream written;
-  written << std::ifstream(path).rdbuf();
-  EXPECT_EQ(written.str(), now) << "reviewed and right? BATON_REWRITE=1 writes it down";
+  EXPECT_EQ(test::text_of(path), now) << "reviewed and right? BATON_REWRITE=1 writes it down";
 }
 
 std::vector<std::string> names() {

@@ -17,8 +17,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kGenerous{20};
-
 std::string lease_json(int version) {
   return json{{"kind", "Lease"},
               {"metadata",
@@ -40,10 +38,6 @@ std::string list_json(int version, bool with_lease) {
 
 std::string status_json(int code, const std::string& message) {
   return json{{"kind", "Status"}, {"code", code}, {"message", message}}.dump();
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 class LeaseClientTest : public testing::Test {

@@ -4,6 +4,7 @@
 
 #include <openssl/ssl.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -16,8 +17,14 @@
 
 #include "kube/cluster.h"
 #include "support/certificates.h"
+#include "support/text.h"
 
 namespace baton::kube {
+
+/// A time limit that no call of a test comes near.
+constexpr std::chrono::seconds kGenerous{20};
+
+using test::holds;
 
 /// What follows a request. No bytes and no close: silence.
 struct Answer {

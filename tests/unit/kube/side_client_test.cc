@@ -14,13 +14,8 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kGenerous{20};
 constexpr milliseconds kShort{500};
 constexpr const char* kDate = "Date: Thu, 29 Feb 2024 12:30:45 GMT\r\n";
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 class SideClientTest : public testing::Test {
  protected:

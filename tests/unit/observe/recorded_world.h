@@ -5,11 +5,11 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 
 #include "observe/codec.h"
 #include "observe/recording.h"
+#include "support/text.h"
 #include "unit/election/driver.h"
 
 namespace baton::observe::testing {
@@ -18,11 +18,7 @@ using election::testing::Runner;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-inline std::string read_all(const std::string& path) {
-  std::stringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
+using test::text_of;
 
 inline void write_all(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;

@@ -107,7 +107,7 @@ TEST(Recording, RefusesEveryChangedByte) {
     RecordedWorld recorded(path);
     recorded.world.run_for(seconds(6));
   }
-  const std::string text = read_all(path);
+  const std::string text = text_of(path);
   ASSERT_EQ(error_of(path), "");
   std::size_t begin = 0;
   for (const std::string& line : lines_of(text)) {
@@ -129,7 +129,7 @@ TEST(Recording, RefusesEveryChangedByte) {
 
 TEST(Recording, RefusesLinesSwappedLeftOutAndRepeated) {
   const std::string path = record_story("swapped");
-  const auto lines = lines_of(read_all(path));
+  const auto lines = lines_of(text_of(path));
   ASSERT_GT(lines.size(), 20U);
   const auto refused = [&](const std::vector<std::string>& changed, std::size_t line) {
     write_all(path, joined(changed));
@@ -155,7 +155,7 @@ TEST(Recording, RefusesLinesSwappedLeftOutAndRepeated) {
 // Cut off anywhere after the first checkpoint: what came before counts.
 TEST(Recording, EndsWhereItIsCutOff) {
   const std::string path = record_story("torn");
-  const std::string text = read_all(path);
+  const std::string text = text_of(path);
   const auto lines = lines_of(text);
   const std::size_t begun = lines[0].size() + lines[1].size();
   for (std::size_t size = begun; size <= text.size(); size += size + 300 < text.size() ? 997 : 1) {
@@ -190,7 +190,7 @@ TEST(Recording, RefusesWhatIsNone) {
 // With a checksum that fits: what another baton of the same format might have written.
 TEST(Recording, RefusesStepsItDoesNotKnow) {
   const std::string path = record_story("unknown");
-  const auto lines = lines_of(read_all(path));
+  const auto lines = lines_of(text_of(path));
   std::string text = lines[0] + lines[1];
   std::uint64_t sum = checksum("");
   for (const std::string& line : {lines[0], lines[1]}) {
@@ -234,7 +234,7 @@ TEST(RecordingFile, ReplacesOnlyRecordings) {
   EXPECT_EQ(create(path), "\"" + path +
                               "\": holds something else than a recording, which baton does not "
                               "move; name another file");
-  EXPECT_EQ(read_all(path), "root:x:0:0\n");
+  EXPECT_EQ(text_of(path), "root:x:0:0\n");
   EXPECT_EQ(create(::testing::TempDir()),
             "\"" + ::testing::TempDir() + "\": is no regular file; name one that baton may create");
   EXPECT_EQ(create("/dev/full"),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "support/text.h"
 #include "unit/election/driver.h"
 
 namespace baton::observe {
@@ -13,6 +14,7 @@ using election::testing::kStart;
 using election::testing::Runner;
 using election::testing::World;
 using std::chrono::seconds;
+using test::holds;
 
 /// Lanes of a world's candidates.
 class Traced {
@@ -45,10 +47,6 @@ std::vector<Mark> marks(const Lane& lane, Mark::Kind kind) {
   std::ranges::copy_if(lane.marks, std::back_inserter(found),
                        [kind](const Mark& mark) { return mark.kind == kind; });
   return found;
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 TEST(Timeline, BeliefLastsFromTheReplyToTheDeadline) {
