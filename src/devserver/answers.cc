@@ -51,4 +51,11 @@ http::Response not_found(const Access& access) {
   return failure(404, "NotFound", access.object() + " not found", &access);
 }
 
+std::string text_in(const std::string& body, const char* pointer) {
+  const json object = json::parse(body, nullptr, false);
+  const json::json_pointer path(pointer);
+  const bool is_text = object.contains(path) && object.at(path).is_string();
+  return is_text ? object.at(path).get<std::string>() : "";
+}
+
 }  // namespace baton::devserver

@@ -24,4 +24,7 @@ http::Response not_found(const Access& access);
 /// JSON on one line; invalid UTF-8 is replaced.
 std::string dump(const nlohmann::json& value);
 
+/// The text at a JSON pointer, "" if there is none.
+std::string text_in(const std::string& body, const char* pointer);
+
 }  // namespace baton::devserver

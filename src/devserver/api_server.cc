@@ -17,35 +17,6 @@ namespace {
 
 constexpr const char* kReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
-http::Response answer_of(const Fault& fault) {
-  http::Response response{fault.code, {}, fault.body};
-  response.headers.emplace_back(
-      "Content-Type", fault.content_type.empty() ? "application/json" : fault.content_type);
-  if (!fault.retry_after.empty()) response.headers.emplace_back("Retry-After", fault.retry_after);
-  return response;
-}
-
-// Changes the object, or every item of the list, in an answer that carries any.
-void alter(http::Response& response, const std::string& patch) {
-  json body = json::parse(response.body, nullptr, false);
-  if (response.status >= 300 || !body.is_object()) return;
-  const json change = json::parse(patch);
-  if (body.contains("items")) {
-    for (json& item : body["items"]) item.merge_patch(change);
-  } else {
-    body.merge_patch(change);
-  }
-  response.body = dump(body);
-}
-
-// The text at a JSON pointer, "" if there is none.
-std::string text_in(const std::string& body, const char* pointer) {
-  const json object = json::parse(body, nullptr, false);
-  const json::json_pointer path(pointer);
-  const bool is_text = object.contains(path) && object.at(path).is_string();
-  return is_text ? object.at(path).get<std::string>() : "";
-}
-
 }  // namespace
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LoggedRequest, sequence, boottime_ns, user, verb, resource, name,

@@ -20,6 +20,15 @@
 
 namespace baton::devserver {
 
+/// For servers whose clients are all tests.
+inline constexpr http::ServerLimits kGenerousLimits = {.connections = 4096,
+                                                       .waiters = 4096,
+                                                       .header_bytes = 65536,
+                                                       .body_bytes = std::size_t{4} << 20,
+                                                       .stream_backlog_bytes = std::size_t{4} << 20,
+                                                       .request_timeout = std::chrono::seconds(30),
+                                                       .idle_timeout = std::chrono::minutes(10)};
+
 /// One line of the request log. Written when a request comes, completed when it is answered.
 struct LoggedRequest : Met {
   std::uint64_t sequence = 0;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "devserver/answers.h"
 #include "devserver/fields.h"
 
 namespace baton::devserver {
@@ -175,6 +176,26 @@ bool Faults::acts_on_events(const Fault& fault) const {
     case FaultKind::slow: return of_proxy_;
     default: return false;
   }
+}
+
+http::Response answer_of(const Fault& fault) {
+  http::Response response{fault.code, {}, fault.body};
+  response.headers.emplace_back(
+      "Content-Type", fault.content_type.empty() ? "application/json" : fault.content_type);
+  if (!fault.retry_after.empty()) response.headers.emplace_back("Retry-After", fault.retry_after);
+  return response;
+}
+
+void alter(http::Response& response, const std::string& patch) {
+  json body = json::parse(response.body, nullptr, false);
+  if (response.status >= 300 || !body.is_object()) return;
+  const json change = json::parse(patch);
+  if (body.contains("items")) {
+    for (json& item : body["items"]) item.merge_patch(change);
+  } else {
+    body.merge_patch(change);
+  }
+  response.body = dump(body);
 }
 
 }  // namespace baton::devserver

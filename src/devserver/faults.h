@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "http/message.h"
 
 namespace baton::devserver {
 
@@ -79,5 +80,10 @@ class Faults {
 
 /// As the control port and the request log spell it.
 const char* to_string(FaultKind kind);
+
+/// What a fault that answers by itself answers.
+http::Response answer_of(const Fault& fault);
+/// Changes the object, or every item of the list, in an answer that carries any.
+void alter(http::Response& response, const std::string& patch);
 
 }  // namespace baton::devserver

@@ -71,14 +71,6 @@ void die_with(pid_t parent) {
   }
 }
 
-constexpr http::ServerLimits kGenerousLimits = {.connections = 4096,
-                                                .waiters = 4096,
-                                                .header_bytes = 65536,
-                                                .body_bytes = std::size_t{4} << 20,
-                                                .stream_backlog_bytes = std::size_t{4} << 20,
-                                                .request_timeout = std::chrono::seconds(30),
-                                                .idle_timeout = std::chrono::minutes(10)};
-
 int serve(const Flags& flags, const sigset_t& ending) {
   const CertificateAuthority authority("baton devserver");
   const auto certificate =

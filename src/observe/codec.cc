@@ -1,6 +1,7 @@
 #include "observe/codec.h"
 
 #include <boost/type_index.hpp>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -40,6 +41,9 @@ template <typename T>
 concept Sequence = requires(T value) {
   value.emplace_back();
 };
+
+/// No duration of an election is near this one: eighteen years, in nanoseconds.
+constexpr std::int64_t kLongest = std::int64_t{1} << 59;
 
 /// "Listed" for election::Listed.
 template <typename T>
@@ -100,6 +104,16 @@ Json write(const T& value) {
   }
 }
 
+/// The last of each set: a number beyond it names nothing.
+int last_of(election::State) { return static_cast<int>(election::State::stopped); }
+int last_of(election::FailureKind) { return static_cast<int>(election::FailureKind::unknown); }
+int last_of(election::WatchEventKind) {
+  return static_cast<int>(election::WatchEventKind::bookmark);
+}
+int last_of(election::Proof) { return static_cast<int>(election::Proof::native_termination); }
+int last_of(election::WriteKind) { return static_cast<int>(election::WriteKind::release); }
+int last_of(election::NoticeKind) { return static_cast<int>(election::NoticeKind::blocked); }
+
 template <typename T>
 void read(const Json& json, T& value);
 
@@ -115,19 +129,25 @@ void read_variant(const Json& json, std::variant<T...>& value) {
 
 template <typename T>
 void read(const Json& json, T& value) {
-  if constexpr (std::is_arithmetic_v<T>) {
+  if constexpr (std::is_same_v<T, bool>) {
+    value = json.get<bool>();
+  } else if constexpr (std::is_same_v<T, std::uint64_t>) {
+    if (!json.is_number_unsigned()) throw std::invalid_argument(json.dump() + " is below 0");
     value = json.get<T>();
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    value = static_cast<T>(
+        whole_number(json, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
   } else if constexpr (std::is_enum_v<T>) {
-    value = static_cast<T>(json.get<int>());
+    value = static_cast<T>(whole_number(json, 0, last_of(value)));
   } else if constexpr (std::is_same_v<T, std::string>) {
     const Bytes bytes = json.is_array() ? json.get<Bytes>() : Bytes();
     value = json.is_array() ? T(bytes.begin(), bytes.end()) : json.get<T>();
   } else if constexpr (std::is_same_v<T, std::mt19937_64>) {
     std::istringstream(json.get<std::string>()) >> value;
   } else if constexpr (Point<T>) {
-    value = T(typename T::duration(json.get<typename T::rep>()));
+    value = T(typename T::duration(whole_number(json, INT64_MIN, INT64_MAX)));
   } else if constexpr (Length<T>) {
-    value = T(json.get<typename T::rep>());
+    value = T(whole_number(json, -kLongest, kLongest));
   } else if constexpr (Optional<T>) {
     value.reset();
     if (!json.is_null()) {
@@ -193,6 +213,16 @@ class Digest {
 
 }  // namespace
 
+std::int64_t whole_number(const Json& json, std::int64_t least, std::int64_t most) {
+  const bool is_whole =
+      json.is_number_integer() &&
+      (!json.is_number_unsigned() || std::in_range<std::int64_t>(json.get<std::uint64_t>()));
+  const std::int64_t number = is_whole ? json.get<std::int64_t>() : 0;
+  if (is_whole && number >= least && number <= most) return number;
+  throw std::invalid_argument(json.dump() + " is no whole number from " + std::to_string(least) +
+                              " to " + std::to_string(most));
+}
+
 std::uint64_t checksum(std::string_view bytes, std::uint64_t so_far) {
   for (const char byte : bytes) {
     so_far = (so_far ^ static_cast<unsigned char>(byte)) * 1099511628211ULL;
@@ -217,6 +247,14 @@ election::Event event_of(const Json& json) {
 }
 
 election::Election election_of(const Json& json) {
+  election::Options options;
+  read(json.at("options"), options);
+  election::Timings times;
+  read(json.at("times"), times);
+  for (const election::Timings& each : {options.timings, times}) {
+    if (const std::string why = check_timings(each); !why.empty()) throw std::invalid_argument(why);
+  }
+  whole_number(json.at("options").at("replicas"), 1, 1000);
   election::Election election({}, {});
   read(json, election.state());
   return election;

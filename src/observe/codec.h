@@ -21,7 +21,9 @@ nlohmann::ordered_json to_json(const election::Event& event);
 /// Everything that the election's next step depends on.
 nlohmann::ordered_json to_json(const election::Election& election);
 
-// Both throw a std::exception if `json` was not written by the functions above.
+// All throw a std::exception if `json` was not written by the functions above.
+std::int64_t whole_number(const nlohmann::ordered_json& json, std::int64_t least,
+                          std::int64_t most);
 election::Event event_of(const nlohmann::ordered_json& json);
 election::Election election_of(const nlohmann::ordered_json& json);
 

@@ -22,11 +22,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Changes whenever an older baton could not read the file, or would read it otherwise.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr std::string_view kBeginning = R"({"baton_recording":)";
 /// How each line ends: with its checksum, 16 hexadecimal digits.
 constexpr std::string_view kSum = R"(,"sum":")";
 constexpr std::string_view kEnd = R"("})";
+constexpr const char* kHandedOut = "handed_out";
 constexpr std::size_t kTail = kSum.size() + 16 + kEnd.size();
 
 std::string hex(std::uint64_t number) {
@@ -123,7 +124,7 @@ std::string RecordingFile::put(const Json& line) {
 std::string RecordingFile::add(const RecordedStep& step) {
   return put({{"step", ++steps_},
               {"now", step.now.time_since_epoch().count()},
-              {"handed_out", step.handed_out.time_since_epoch().count()},
+              {kHandedOut, step.handed_out.time_since_epoch().count()},
               {"event", to_json(step.event)},
               {"answer", hex(step.digest)}});
 }
@@ -140,8 +141,13 @@ std::string RecordingFile::add(const Checkpoint& checkpoint) {
 
 namespace {
 
-Instant instant_at(const Json& line, const char* key) {
-  return Instant(Duration(line.at(key).get<std::int64_t>()));
+/// No host is up that long: nine years. What is computed of such times stays in range.
+constexpr std::int64_t kLatest = std::int64_t{1} << 58;
+
+Instant instant_at(const Json& line, std::string_view key) {
+  const Json& ns = line.at(std::string(key));
+  if (ns == kLongAgo.time_since_epoch().count() && key == kHandedOut) return kLongAgo;
+  return Instant(Duration(whole_number(ns, 0, kLatest)));
 }
 
 std::uint64_t number_of(std::string_view digits) {
@@ -223,12 +229,12 @@ class Reader {
       interpret_head(line, recording.head);
     } else if (line.contains("checkpoint")) {
       recording.entries.push_back({line_, Checkpoint{election_of(line.at("checkpoint")),
-                                                     line.at("missed").get<std::int64_t>()}});
+                                                     whole_number(line.at("missed"), 0, kLatest)}});
     } else {
       if (recording.entries.empty()) throw std::invalid_argument("a step without a checkpoint");
       recording.entries.push_back(
           {line_, RecordedStep{event_of(line.at("event")), instant_at(line, "now"),
-                               instant_at(line, "handed_out"),
+                               instant_at(line, kHandedOut),
                                number_of(line.at("answer").get<std::string>())}});
     }
   }
@@ -294,7 +300,10 @@ std::int64_t wall_ns(const std::string& micro_time) {
   std::int64_t micro = 0;
   const char* end = micro_time.data() + micro_time.size();
   if (std::from_chars(at, end, micro).ptr != at + 6) return 0;
-  return (std::int64_t{::timegm(&utc)} * 1'000'000 + micro) * 1000;
+  const std::int64_t seconds = ::timegm(&utc);
+  constexpr std::int64_t kLastSecond = 4'102'444'800;  // of the year 2099
+  if (micro < 0 || seconds < 0 || seconds >= kLastSecond) return 0;
+  return (seconds * 1'000'000 + micro) * 1000;
 }
 
 }  // namespace baton::observe

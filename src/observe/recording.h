@@ -103,7 +103,8 @@ std::string replay(
     const std::function<void(const Recording::Entry& entry, const election::Step& step,
                              const election::Status& status)>& saw);
 
-/// Nanoseconds since the Unix epoch of a MicroTime; 0 if it is none.
+/// Nanoseconds since the Unix epoch of a MicroTime; 0 if it is none or not of the years 1970 to
+/// 2099.
 std::int64_t wall_ns(const std::string& micro_time);
 
 }  // namespace baton::observe

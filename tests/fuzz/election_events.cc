@@ -176,9 +176,12 @@ class Candidate {
     const std::string& term = shown.annotated(annotation::kTerm);
     if (write.kind == WriteKind::acquire) {
       require(!is_terminating_, "R18: who terminates never acquires");
-      require(token > highest_sent_, "R7: above every token sent");
+      const std::pair over{write.base.uid, *write.base.version};
+      require(token >= highest_sent_ + (over == sent_over_ ? 0 : 1),
+              "R7: above every token sent over another version");
       require(!terms_.contains(term), "R8: every acquisition has a term id of its own");
       highest_sent_ = token;
+      sent_over_ = over;
       terms_[term].token = token;
     }
     require(terms_.contains(term) && terms_[term].token == token, "R9: a renewal keeps the token");
@@ -225,6 +228,7 @@ class Candidate {
   std::optional<LeaseWrite> last_write_;
   std::uint64_t writes_ = 0;
   Token highest_sent_ = 0;
+  std::pair<std::string, Revision> sent_over_;
   std::map<std::string, Term> terms_;
   bool is_terminating_ = false;
   bool has_exited_ = false;

@@ -21,6 +21,7 @@ class Folder {
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
+  const std::string& path() const { return path_; }
   /// Returns its path.
   std::string write(const std::string& name, std::string_view content) const {
     std::ofstream(path_ + "/" + name, std::ios::binary) << content;

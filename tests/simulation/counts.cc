@@ -107,7 +107,8 @@ std::string report(const Counts& counts) {
       << counts.events << " events, " << counts.terms << " terms (mean "
       << static_cast<double>(counts.terms) / static_cast<double>(counts.seeds) << " a seed, most "
       << counts.most_terms << "), " << counts.refusals
-      << " writes with an old token refused by the resource; its twin without the check took "
+      << " writes with an old token refused by the resource; its twin without the check held an "
+         "old write over a newer one "
       << counts.corruptions << "\nclient-go's candidate acted beside a leader of baton's "
       << counts.foreign_overlaps << " times\n";
   return out.str();

@@ -339,21 +339,29 @@ void Invariants::answered(ProcessId id, Instant deadline) {
 
 void Invariants::works(int pod, Time until, bool obeys) { work_[pod] = {until, obeys}; }
 
+bool Resource::write(election::Token token) {
+  if (checks_ && token < highest_) return false;
+  if (token < content_) ++corruptions_;
+  content_ = token;
+  highest_ = std::max(highest_, token);
+  return true;
+}
+
 bool Invariants::resource_write(election::Token token, const std::string& term_id) {
   const auto [owner, first] = token_owner_.emplace(token, term_id);
   if (!first && owner->second != term_id) {
     violated(3, "token " + std::to_string(token) + " came from two terms");
   }
-  if (token < accepted_) {
-    ++refusals_;
-    ++unfenced_corruptions_;
-    if (token >= highest_acquired_) {
-      violated(3, "the resource refused the newest term, token " + std::to_string(token));
-    }
-    return false;
+  unfenced_.write(token);
+  const bool is_taken = fenced_.write(token);
+  if (!is_taken) ++refusals_;
+  if (!is_taken && token >= highest_acquired_) {
+    violated(3, "the resource refused the newest term, token " + std::to_string(token));
   }
-  accepted_ = token;
-  return true;
+  if (fenced_.corruptions() > 0) {
+    violated(3, "the resource holds a write of an older term, token " + std::to_string(token));
+  }
+  return is_taken;
 }
 
 void Invariants::record_became(const election::Lease* lease, election::Revision revision) {

@@ -61,6 +61,22 @@ struct ProcessFacts {
 };
 using ProcessId = std::size_t;
 
+/// What the leader writes to. One that checks refuses a token below the highest it has seen.
+class Resource {
+ public:
+  explicit Resource(bool checks) : checks_(checks) {}
+  /// Whether it was taken.
+  bool write(election::Token token);
+  /// Writes of an older term that stand where one of a newer term stood.
+  int corruptions() const { return corruptions_; }
+
+ private:
+  const bool checks_;
+  election::Token highest_ = 0;
+  election::Token content_ = 0;  // the token of the last write
+  int corruptions_ = 0;
+};
+
 class Invariants {
  public:
   explicit Invariants(World& world) : world_(world) {}
@@ -103,8 +119,8 @@ class Invariants {
   bool anyone_believes() const;
   const std::vector<Violation>& violations() const { return violations_; }
   const std::set<Limit>& limits() const { return limits_; }
-  /// Writes that a resource without the check would have taken from a term already followed.
-  int unfenced_corruptions() const { return unfenced_corruptions_; }
+  /// Of the same resource without the check.
+  int unfenced_corruptions() const { return unfenced_.corruptions(); }
   int refusals() const { return refusals_; }
   int foreign_overlaps() const { return foreign_overlaps_; }
   election::Token highest_acquired() const { return highest_acquired_; }
@@ -160,9 +176,9 @@ class Invariants {
   std::map<std::string, election::Token> terms_;  // of every applied acquisition
   election::Token highest_acquired_ = 0;
   election::Token highest_recorded_ = 0;
-  election::Token accepted_ = 0;
+  Resource fenced_{true};
+  Resource unfenced_{false};
   std::map<election::Token, std::string> token_owner_;
-  int unfenced_corruptions_ = 0;
   int refusals_ = 0;
   bool foreign_acts_ = false;
   int foreign_overlaps_ = 0;

@@ -11,26 +11,23 @@
 
 #include "base/text.h"
 #include "devserver/answers.h"
+#include "devserver/api_server.h"
 #include "devserver/request.h"
 #include "kube/formats.h"
 
 namespace baton::test {
 
+using devserver::alter;
+using devserver::answer_of;
 using devserver::Fault;
 using devserver::FaultKind;
+using devserver::text_in;
 using nlohmann::json;
 
 namespace {
 
 constexpr auto kUpstreamBound = std::chrono::seconds(60);
 constexpr std::size_t kLogLimit = 50000;
-constexpr http::ServerLimits kLimits = {.connections = 4096,
-                                        .waiters = 4096,
-                                        .header_bytes = 65536,
-                                        .body_bytes = std::size_t{4} << 20,
-                                        .stream_backlog_bytes = std::size_t{4} << 20,
-                                        .request_timeout = std::chrono::seconds(30),
-                                        .idle_timeout = std::chrono::minutes(10)};
 
 // What belongs to one connection, or names what is not sent on: compressed answers.
 http::Headers end_to_end(const http::Headers& headers) {
@@ -45,33 +42,6 @@ http::Headers end_to_end(const http::Headers& headers) {
     }
   }
   return kept;
-}
-
-http::Response answer_of(const Fault& fault) {
-  http::Response response{fault.code, {}, fault.body};
-  response.headers.emplace_back(
-      "Content-Type", fault.content_type.empty() ? "application/json" : fault.content_type);
-  if (!fault.retry_after.empty()) response.headers.emplace_back("Retry-After", fault.retry_after);
-  return response;
-}
-
-void alter(http::Response& response, const std::string& patch) {
-  json body = json::parse(response.body, nullptr, false);
-  if (response.status >= 300 || !body.is_object()) return;
-  const json change = json::parse(patch);
-  if (body.contains("items")) {
-    for (json& item : body["items"]) item.merge_patch(change);
-  } else {
-    body.merge_patch(change);
-  }
-  response.body = devserver::dump(body);
-}
-
-std::string text_in(const std::string& body, const char* pointer) {
-  const json object = json::parse(body, nullptr, false);
-  const json::json_pointer path(pointer);
-  const bool is_text = object.contains(path) && object.at(path).is_string();
-  return is_text ? object.at(path).get<std::string>() : "";
 }
 
 // The service account's name in a bound token, which is not verified here; "" if it is none.
@@ -161,7 +131,7 @@ Result<std::unique_ptr<FaultProxy>> FaultProxy::start(const std::vector<ProxiedU
   if (std::string why = proxy->open_front(); !why.empty()) return Error{why};
   http::ServerOptions options;
   options.address = "127.0.0.1:" + std::to_string(control_port);
-  options.limits = kLimits;
+  options.limits = devserver::kGenerousLimits;
   auto control = http::Server::listen(options, [self = proxy.get()](const auto& exchange) {
     http::Response response;
     try {
@@ -240,7 +210,7 @@ std::string FaultProxy::open_front() {
   const auto certificate = authority_->issue({"fault-proxy", {"IP:127.0.0.1", "DNS:localhost"}});
   http::ServerOptions options;
   options.address = address_;
-  options.limits = kLimits;
+  options.limits = devserver::kGenerousLimits;
   options.tls = std::make_shared<http::ServerTls>(
       http::ServerTls{certificate.certificate_pem, certificate.key_pem, ""});
   auto front = http::Server::listen(

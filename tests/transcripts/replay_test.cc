@@ -1,5 +1,5 @@
 // Recordings of real processes (`baton run --record`): every *.recording in this folder replays as
-// the text beside it says, for ever. Reviewed as diffs; BATON_REWRITE=1 in the environment writes
+// the text beside it says. Reviewed as diffs; BATON_REWRITE=1 in the environment writes
 // down what the core decides now. A core that was changed since may decide otherwise than the one
 // that recorded: the text then ends with its new decision and the line that says so.
 #include <gtest/gtest.h>

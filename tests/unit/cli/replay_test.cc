@@ -6,6 +6,7 @@
 #include "support/text.h"
 #include "unit/cli/fake_sidecar.h"
 #include "unit/observe/recorded_world.h"
+#include "unit/observe/with_sums.h"
 
 namespace baton::cli {
 namespace {
@@ -99,6 +100,42 @@ TEST(Replay, DrawsSeveralOnOneAxis) {
                            "PUT acquire over 1001", "released the term"}) {
     EXPECT_TRUE(holds(svg, part)) << part;
   }
+}
+
+// Two hosts: the second one's CLOCK_BOOTTIME was an hour further at the same wall clock time.
+TEST(Replay, AlignsHostsByTheirWallClocks) {
+  const std::string here = record("here"), there = record("there");
+  const auto drawn = [&] {
+    const std::string out = fresh_path("aligned.svg");
+    const Outcome outcome = run_cli({"replay", "--last=1m", "--svg", out, here, there});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.out + text_of(out);
+  };
+  const auto releases = [](const std::string& svg) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = svg.find("released the term", at)) != svg.npos; ++at) ++count;
+    return count;
+  };
+  const std::string one_host = drawn();
+  EXPECT_EQ(releases(one_host), 2U);
+  EXPECT_FALSE(holds(one_host, "another host"));
+
+  std::string text = text_of(there);
+  for (const char* key : {R"("boot":")", R"("boottime_ns":)"}) {
+    const auto at = text.find(key) + std::string_view(key).size();
+    const auto end = text.find_first_of("\",", at);
+    const std::string old = text.substr(at, end - at);
+    const bool is_time = key[5] == 't';
+    text.replace(at, end - at,
+                 is_time ? std::to_string(std::stoll(old) + 3'600'000'000'000) : "b2");
+  }
+  write_all(there, observe::testing::with_sums(text));
+  const std::string two_hosts = drawn();
+  EXPECT_TRUE(two_hosts.starts_with(
+      "note: there ran on another host (or before a reboot): aligned by the wall clocks, which may "
+      "differ; trust no order across hosts that is closer than that\n"))
+      << two_hosts;
+  EXPECT_EQ(releases(two_hosts), 1U) << "that of an hour ago is cut off";
 }
 
 }  // namespace

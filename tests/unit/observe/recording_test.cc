@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <tuple>
 
 #include "unit/observe/recorded_world.h"
+#include "unit/observe/with_sums.h"
 
 namespace baton::observe::testing {
 namespace {
@@ -180,31 +182,43 @@ TEST(Recording, RefusesWhatIsNone) {
     EXPECT_EQ(error_of(path),
               path + ": is no recording of baton; name a file that `baton run --record` wrote");
   }
-  write_all(path, "{\"baton_recording\":2,\"x\":1}\n");
-  EXPECT_EQ(error_of(path), path + ": line 1: has format 2, and this baton (" BATON_VERSION
-                                   ") reads format 1; replay it with the baton that wrote it");
+  write_all(path, "{\"baton_recording\":1,\"x\":1}\n");
+  EXPECT_EQ(error_of(path), path + ": line 1: has format 1, and this baton (" BATON_VERSION
+                                   ") reads format 2; replay it with the baton that wrote it");
   EXPECT_EQ(error_of(::testing::TempDir()),
             ::testing::TempDir() + ": is a directory; name the file in it");
 }
 
-// With a checksum that fits: what another baton of the same format might have written.
-TEST(Recording, RefusesStepsItDoesNotKnow) {
+// With checksums that fit: what another baton of the same format, or a hand, might have written.
+TEST(Recording, RefusesWhatNoBatonWrites) {
   const std::string path = record_story("unknown");
-  const auto lines = lines_of(text_of(path));
-  std::string text = lines[0] + lines[1];
-  std::uint64_t sum = checksum("");
-  for (const std::string& line : {lines[0], lines[1]}) {
-    sum = checksum(line.substr(0, line.size() - 27), sum);
+  const std::string text = text_of(path);
+  const std::tuple<const char*, const char*, int, const char*> cases[] = {
+      {R"("Tick")", R"("Unheard")", 3, "\"Unheard\" is not known"},
+      {R"("step":1,"now":)", R"("step":1,"now":-)", 3, " is no whole number from 0 to "},
+      {R"("step":1,"now":)", R"("step":1,"now":999999)", 3, " is no whole number from 0 to "},
+      {R"("step":1,"now":)", R"("step":1,"now":1e70,"was":)", 3, "1e+70 is no whole number"},
+      {R"("missed":)", R"("missed":1e70,"was":)", 2, "1e+70 is no whole number from 0 to "},
+      {R"("retry_min":)", R"("retry_min":7)", 2, "above the longest"},
+      {R"("replicas":3)", R"("replicas":0)", 2, "0 is no whole number from 1 to 1000"},
+      {R"("state":)", R"("state":9)", 2, " is no whole number from 0 to 10"},
+      {R"("write_delta":25)", R"("write_delta":2.5)", 2, " is no whole number from "},
+      {R"("last_id":)", R"("last_id":-1)", 2, " is below 0"},
+  };
+  for (const auto& [from, to, line, why] : cases) {
+    std::string changed = text;
+    const auto at = changed.find(from);
+    ASSERT_NE(at, changed.npos) << from;
+    changed.replace(at, std::string_view(from).size(), to);
+    write_all(path, with_sums(changed));
+    const std::string error = error_of(path);
+    EXPECT_TRUE(
+        error.starts_with(path + ": line " + std::to_string(line) + ": is none of format 2 ("))
+        << error;
+    EXPECT_TRUE(test::holds(error, why)) << error;
   }
-  const std::string body =
-      R"({"step":1,"now":5,"handed_out":5,"event":{"Unheard":{}},"answer":"0")";
-  char tail[64];
-  std::snprintf(tail, sizeof tail, ",\"sum\":\"%016llx\"}\n",
-                static_cast<unsigned long long>(checksum(body, sum)));
-  write_all(path, text + body + tail);
-  EXPECT_EQ(error_of(path), path +
-                                ": line 3: is none of format 1 (\"Unheard\" is not known); replay "
-                                "it with the baton that wrote it");
+  write_all(path, with_sums(text));
+  EXPECT_EQ(text_of(path), text);
 }
 
 TEST(Recording, SaysWhereTheReplayDiffers) {
@@ -277,6 +291,7 @@ TEST(RecordingFile, StopsWhenNothingMoreFits) {
 TEST(Recording, WallClocksAreRead) {
   EXPECT_EQ(wall_ns("1970-01-02T00:00:01.000002Z"), 86'401'000'002'000);
   EXPECT_EQ(wall_ns("yesterday"), 0);
+  EXPECT_EQ(wall_ns("9999-01-02T00:00:01.000002Z"), 0);
 }
 
 }  // namespace
