@@ -1,8 +1,10 @@
 #include "config/yaml_file.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <set>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -30,16 +32,43 @@ void read_value(const YAML::Node& node, YamlEntry& entry) {
   entry.wrong.clear();
 }
 
+/// Hears nothing: for counting documents.
+class Deaf : public YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+/// yaml-cpp takes what it cannot place, like a comma at the start of a line, for the beginning of
+/// yet another document, again and again: YAML::LoadAll would never return.
+bool has_two_documents(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Deaf deaf;
+  return parser.HandleNextDocument(deaf) && parser.HandleNextDocument(deaf);
+}
+
 Result<std::vector<YamlEntry>> entries_of(const std::string& path, const std::string& text) {
-  const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-  if (documents.size() > 1) return Error{path + ": holds several YAML documents; keep one"};
+  if (has_two_documents(text)) {
+    return Error{path + ": holds several YAML documents, or more after the end of one; keep one"};
+  }
+  const YAML::Node document = YAML::Load(text);
   std::vector<YamlEntry> entries;
-  if (documents.empty() || documents[0].IsNull()) return entries;
-  if (!documents[0].IsMap()) {
+  if (document.IsNull()) return entries;
+  if (!document.IsMap()) {
     return Error{path + ": is not a YAML map; write lines like election: my-app"};
   }
   std::set<std::string> seen;
-  for (const auto& pair : documents[0]) {
+  for (const auto& pair : document) {
     YamlEntry entry;
     entry.line = pair.first.Mark().line + 1;
     entry.key = pair.first.IsScalar() ? pair.first.Scalar() : "?";

@@ -269,6 +269,8 @@ TEST(Load, AFileHasOneFlatMapWithEachKeyOnce) {
   EXPECT_NE(file_refusal("- election\n").find("is not a YAML map"), std::string::npos);
   EXPECT_NE(file_refusal("election: [\n").find("is not valid YAML"), std::string::npos);
   EXPECT_NE(file_refusal("a: 1\n---\nb: 2\n").find("several YAML documents"), std::string::npos);
+  // Nothing that yaml-cpp cannot place makes it read for ever.
+  EXPECT_NE(file_refusal("---\n, a\n").find("several YAML documents"), std::string::npos);
   EXPECT_NE(file_refusal("? [a, b]\n: 1\n").find("no such setting"), std::string::npos);
   EXPECT_NE(refusal({"--config=/nonexistent"}).find("No such file"), std::string::npos);
   EXPECT_NE(refusal({"--config=/a\nb"}).find("/a?b: No such file"), std::string::npos);
