@@ -12,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".cache/e2e/bin"
+BATON = Path(os.environ.get("BATON_PROGRAM", ROOT / "build/release/baton"))
 WORK = Path(tempfile.mkdtemp())
 CHART, LIBRARY = WORK / "charts/baton", WORK / "charts/baton-lib"
 WORKER = WORK / "tests/charts/worker"  # a user's chart with the library
@@ -24,9 +25,10 @@ def run(*command, **options):
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
 
 
-def helm(*arguments):
+def helm(*arguments, **variables):
     # An own home: what its owner has configured must not matter.
-    return run(BIN / "helm", *arguments, env={"HOME": str(WORK), "PATH": os.environ["PATH"]})
+    return run(BIN / "helm", *arguments,
+               env={"HOME": str(WORK), "PATH": os.environ["PATH"], **variables})
 
 
 def set_up():
