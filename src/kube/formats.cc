@@ -50,7 +50,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
   constexpr std::size_t kToTheSecond = 19;
   const auto seconds = parse_time(text.substr(0, kToTheSecond), "%Y-%m-%dT%H:%M:%S");
-  if (!seconds || text.size() == kToTheSecond) return {};
+  if (!seconds || text.size() <= kToTheSecond) return {};  // a year may have three digits
   text.remove_prefix(kToTheSecond);
   if (text[0] == '.') {
     const auto end = text.find_first_not_of("0123456789", 1);
