@@ -59,25 +59,29 @@ void draw(Plan plan, const std::filesystem::path& path) {
   std::ofstream(path) << observe::to_svg(simulation.timeline());
 }
 
-/// What broke, the shortest schedule that still breaks it, and the command that shows it.
+/// The shortest schedule that breaks the invariant too, what breaks under it, and the command that
+/// shows it.
 std::string explain(const Simulation& simulation, const Plan& plan) {
-  std::ostringstream out;
-  for (const Violation& violation : simulation.violations()) {
-    out << "I" << violation.invariant << " at " << seconds(violation.when)
-        << " s: " << violation.what << '\n';
-  }
   Plan shortest = plan;
   if (!plan.strikes) {
     shortest.strikes = shrink(plan, simulation.violations().front().invariant);
   }
+  shortest.transcript = false;
+  Simulation shown(shortest);
+  shown.run();
   const auto drawing =
       std::filesystem::temp_directory_path() / ("baton-seed-" + std::to_string(plan.seed) + ".svg");
   draw(shortest, drawing);
+  std::ostringstream out;
   out << "seed " << plan.seed << " (" << simulation.described() << ")\n"
       << shortest.strikes->size() << " of its " << simulation.schedule().size()
       << " strikes are enough:\n"
-      << Simulation(shortest).described_schedule() << "replay: BATON_SEED=" << plan.seed
-      << " BATON_STRIKES=" << joined(*shortest.strikes) << ' '
+      << shown.described_schedule();
+  for (const Violation& violation : shown.violations()) {
+    out << "I" << violation.invariant << " at " << seconds(violation.when)
+        << " s: " << violation.what << '\n';
+  }
+  out << "replay: BATON_SEED=" << plan.seed << " BATON_STRIKES=" << joined(*shortest.strikes) << ' '
       << std::filesystem::read_symlink("/proc/self/exe").string()
       << " --gtest_filter=SeedsTest.EveryInvariantHolds\ndrawn: " << drawing.string() << '\n';
   return out.str();
