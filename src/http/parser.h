@@ -33,19 +33,28 @@ class Parser final : private boost::beast::http::basic_parser<is_request> {
 
  public:
   /// `head_only`: the answer to HEAD.
-  explicit Parser(ParserLimits limits, bool head_only = false) : body_bytes_(limits.body_bytes) {
+  explicit Parser(ParserLimits limits, bool head_only = false) : limits_(limits) {
     Base::header_limit(static_cast<std::uint32_t>(limits.header_bytes));
     // A request that announces too much is refused by its head. An answer may be streamed: what
     // counts is what has not been taken from `body`. (boost::none would not lift Beast's limit.)
     Base::body_limit(is_request ? limits.body_bytes : std::numeric_limits<std::uint64_t>::max());
-    Base::eager(true);
     Base::skip(head_only);
   }
 
   /// Takes the beginning of `data`; the rest is to be offered again with more behind it.
   Parsed feed(std::string& data) {
+    const bool is_in_head = !is_header_done();
+    Base::eager(!is_in_head);
     ErrorCode error;
-    data.erase(0, Base::put(boost::asio::const_buffer(data.data(), data.size()), error));
+    const std::size_t taken = Base::put(boost::asio::const_buffer(data.data(), data.size()), error);
+    data.erase(0, taken);
+    if (is_in_head) {
+      // Beast's own limit leaves out a start line that came whole.
+      head_bytes_ += taken;
+      const std::size_t known = head_bytes_ + (is_header_done() ? 0 : data.size());
+      if (known > limits_.header_bytes) return Parsed::head_too_large;
+      if (is_header_done() && !error && !Base::is_done() && !data.empty()) return feed(data);
+    }
     if (error != make_error_code(Wrong::need_more)) return judge(error);
     // Beast waits for CRLF alone; a bare LF will never become a head.
     const auto newline = Base::is_header_done() ? data.npos : data.find('\n');
@@ -99,7 +108,7 @@ class Parser final : private boost::beast::http::basic_parser<is_request> {
     }
   }
   std::size_t on_body_impl(View text, ErrorCode& error) override {
-    if (text.size() > body_bytes_ - std::min(body_bytes_, body.size())) {
+    if (text.size() > limits_.body_bytes - std::min(limits_.body_bytes, body.size())) {
       error = make_error_code(Wrong::body_limit);
     }
     body.append(text.data(), text.size());
@@ -113,7 +122,8 @@ class Parser final : private boost::beast::http::basic_parser<is_request> {
   void on_chunk_header_impl(std::uint64_t, View, ErrorCode&) override {}
   void on_finish_impl(ErrorCode&) override {}
 
-  const std::size_t body_bytes_;
+  const ParserLimits limits_;
+  std::size_t head_bytes_ = 0;  // taken so far
 };
 
 }  // namespace baton::http

@@ -90,6 +90,9 @@ TEST(Parser, JudgesRequests) {
                  Parsed::body_too_large);
   expect_request("GET /" + std::string(2000, 'a'), Parsed::head_too_large);
   expect_request("GET / HTTP/1.1\r\nA: " + std::string(2000, 'a'), Parsed::head_too_large);
+  const std::string head = "GET / HTTP/1.1\r\nA: ";  // 19 bytes, and 4 at the end
+  expect_request(head + std::string(1000 - 23, 'a') + "\r\n\r\n", Parsed::done);
+  expect_request(head + std::string(1001 - 23, 'a') + "\r\n\r\n", Parsed::head_too_large);
   const std::string chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const std::string& text :
        {std::string("GET / HTTP/1.1\nHost: a\n\n"), std::string("GET / HTTP/2.0\r\n\r\n"),
