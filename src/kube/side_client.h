@@ -27,12 +27,12 @@ struct SideAnswer {
 };
 
 struct OwnPod {
-  std::string uid;
-  std::string address, node;  // "" until they are known
   // What section 5 (d) looks at.
+  std::string uid;
   std::optional<std::int64_t> deletion_s;  // metadata.deletionTimestamp
   std::int64_t deletion_grace_s = 0;
   std::int64_t server_date_s = 0;
+  std::string address = {}, node = {};  // "" until they are known
 };
 
 /// One line for people: the status and the server's words, or why there is no answer.

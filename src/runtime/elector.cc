@@ -97,7 +97,8 @@ void Elector::perform(election::Action& action) {
           },
           [this](election::SendWrite& write) {
             requests_.submit([this, put = std::move(write)] {
-              if (put.write.kind == election::WriteKind::release) before_release_();
+              const bool is_release = put.write.kind == election::WriteKind::release;
+              if (is_release && before_release_) before_release_();
               deliver(to_string(put.write.kind), client_.write(put.id, put.write));
             });
           },

@@ -22,12 +22,12 @@ namespace baton::runtime {
 class Elector {
  public:
   /// `changed` (the board shows a change) and `exited` (the core's Exit) are called on the
-  /// election's thread and must not block; `before_release` on the requests' thread before a release
-  /// goes out, and may block for a request timeout.
+  /// election's thread and must not block; `before_release` on the requests' thread before a
+  /// release goes out, and may block for a request timeout.
   Elector(election::Options options, Instant start, std::shared_ptr<kube::Credentials> credentials,
           const kube::LeaseTarget& target, std::shared_ptr<api::StatusBoard> board,
           Observer& observer, std::function<void()> changed, std::function<void()> exited,
-          std::function<void()> before_release = [] {});
+          std::function<void()> before_release = {});
   /// Stops the threads; releases nothing by itself: post Terminate and wait for `exited` before.
   ~Elector();
 

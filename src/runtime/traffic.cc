@@ -89,8 +89,9 @@ void Traffic::run() {
 }
 
 bool Traffic::settle_all(election::Token token) {
-  const bool is_recheck =
-      std::ranges::all_of(routes_, [&](const Led& led) { return led.shown == token; });
+  const bool is_recheck = token != 0 && std::ranges::all_of(routes_, [&](const Led& led) {
+                            return led.shown == token;
+                          });
   bool is_settled = true;
   for (Led& led : routes_) {
     if (led.shown != token || is_recheck) is_settled = settle(led, token) && is_settled;

@@ -8,6 +8,7 @@
 
 #include "support/candidates.h"
 #include "support/cluster.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -103,6 +104,36 @@ TEST_F(TrafficFaults, WithoutTheRightsTheElectionGoesOnAndTheMendIsToldOnce) {
   const std::int64_t before = boot_now().time_since_epoch().count();
   resign();
   EXPECT_LT(released_at() - before, std::chrono::nanoseconds(seconds(1)).count());
+}
+
+TEST_F(TrafficFaults, CheckNamesTheRightsOfWhatIsConfigured) {
+  const auto lines_of_check = [](const std::string& user, std::vector<std::string> more) {
+    std::vector<std::string> command = {
+        baton_program(),          "check",
+        "--namespace=baton-test", "--kubeconfig=" + TestCluster::get().kubeconfig(user),
+        "--election=e47",         "--pod-name=checked"};
+    command.insert(command.end(), more.begin(), more.end());
+    Process check(command, {}, make_folder("check") + "/log");
+    check.wait();
+    return check.output();
+  };
+  const std::vector<std::string> both = {"--leader-label", "--leader-service=traffic",
+                                         "--leader-service-ports=8080"};
+  const std::string plain = lines_of_check("candidate-0", {});
+  EXPECT_FALSE(holds(plain, "endpointslices")) << plain;
+  EXPECT_FALSE(holds(plain, "patch pods")) << plain;
+  const std::string lacking = lines_of_check("candidate-0", both);
+  const std::string granted = lines_of_check("traffic-0", both);
+  for (const char* right : {"get endpointslices traffic", "update endpointslices traffic",
+                            "create endpointslices", "list pods", "patch pods"}) {
+    EXPECT_TRUE(holds(lacking, std::string("FAIL right to ") + right + ": not granted")) << lacking;
+    EXPECT_TRUE(holds(granted, std::string("ok   right to ") + right + "\n")) << granted;
+  }
+  EXPECT_TRUE(holds(lacking,
+                    "the Service traffic does not lead to the leader; allow update on "
+                    "endpointslices with resourceNames [traffic] in a Role of namespace "
+                    "baton-test bound to this service account"))
+      << lacking;
 }
 
 // A server that answers nothing but the Lease costs no renewal.

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 /// Deletion asked for at second 100 with 30 s of grace, read at `date_s`.
-kube::OwnPod deleted_pod(std::int64_t date_s) { return {"uid", "", "", 130, 30, date_s}; }
+kube::OwnPod deleted_pod(std::int64_t date_s) { return {"uid", 130, 30, date_s}; }
 
 TEST(Section5d, ANativeSidecarWithTimeLeftHasProof) {
   EXPECT_EQ(judge_termination(Sidecar::native, deleted_pod(105), milliseconds(20)),
