@@ -14,24 +14,40 @@ constexpr std::chrono::seconds kTimeout(
     10);  // of each request here, so that slow ones are measured
 constexpr int kMeasured = 5;
 
-/// One right that the sidecar asks for, on the Lease itself unless optional.
+/// One right that the sidecar asks for.
 struct Right {
   std::string verb, group, resource;
+  std::string name;  // of the object; "": of any
   bool is_optional;
   std::string purpose;  // what does not work without it
 };
 
-std::vector<Right> rights() {
-  const std::string kLeases = "coordination.k8s.io";
-  return {
-      {"list", kLeases, "leases", false, "the Lease cannot be read"},
-      {"watch", kLeases, "leases", false, "a release is noticed late"},
-      {"update", kLeases, "leases", false, "the Lease cannot be acquired or renewed"},
-      {"create", kLeases, "leases", false, "a missing Lease blocks the election"},
-      {"get", "", "pods", true,
+std::vector<Right> rights(const config::Settings& settings, const std::string& pod) {
+  const std::string kLeases = "coordination.k8s.io", kSlices = "discovery.k8s.io";
+  const std::string& lease = settings.election;
+  std::vector<Right> rights = {
+      {"list", kLeases, "leases", lease, false, "the Lease cannot be read"},
+      {"watch", kLeases, "leases", lease, false, "a release is noticed late"},
+      {"update", kLeases, "leases", lease, false, "the Lease cannot be acquired or renewed"},
+      {"create", kLeases, "leases", lease, false, "a missing Lease blocks the election"},
+      {"get", "", "pods", pod, true,
        "after SIGTERM a native sidecar cannot see that its Pod ends, and releases later"},
-      {"create", "", "events", true, "no Events on the Lease"},
+      {"create", "", "events", "", true, "no Events on the Lease"},
   };
+  if (const std::string& service = settings.leader_service; !service.empty()) {
+    const std::string no_traffic = "the Service " + service + " does not lead to the leader";
+    for (const char* verb : {"get", "update"}) {
+      rights.push_back({verb, kSlices, "endpointslices", service, false, no_traffic});
+    }
+    rights.push_back({"create", kSlices, "endpointslices", "", false, no_traffic});
+    rights.push_back({"get", "", "pods", pod, false, no_traffic + ", whose address is not known"});
+  }
+  if (settings.leader_label) {
+    for (const char* verb : {"list", "patch"}) {
+      rights.push_back({verb, "", "pods", "", false, "the leader's Pod gets no label"});
+    }
+  }
+  return rights;
 }
 
 class Check {
@@ -44,7 +60,7 @@ class Check {
     if (!find_cluster()) return false;
     find_identity();
     if (!reach() || !verify_tls() || !check_credentials()) return false;
-    for (const Right& right : rights()) check_right(right);
+    for (const Right& right : rights(settings_, identity_.pod_name)) check_right(right);
     read_lease();
     return findings_.all_well();
   }
@@ -113,9 +129,7 @@ class Check {
   }
 
   void check_right(const Right& right) {
-    const std::string name = right.resource == "leases" ? settings_.election
-                             : right.resource == "pods" ? identity_.pod_name
-                                                        : "";
+    const std::string& name = right.name;
     const std::string what =
         "right to " + right.verb + " " + right.resource + (name.empty() ? "" : " " + name);
     const auto allowed = side_->can_i(

@@ -35,6 +35,7 @@ class Loader {
     read_file_of_settings();
     for (const Setting& setting : settings_table()) store(setting);
     check_pairs();
+    check_traffic();
     check_timings();
     place_listeners();
     check_ports();
@@ -152,6 +153,29 @@ class Loader {
       fail(line(
           old->first, old->second,
           "cannot stand beside " + other->first + " (" + other->second.origin + "); remove one"));
+    }
+  }
+
+  /// How the traffic finds the leader.
+  void check_traffic() {
+    const Settings& settings = draft_.settings;
+    constexpr std::size_t kLongestLabelValue = 63;
+    const auto one_alone = [&](const std::string& key, const std::string& other,
+                               const std::string& mend) {
+      if (!is_given(key) || refused_.count(key) + refused_.count(other) != 0) return;
+      fail(line(key, given_[key], "needs " + other + " beside it; " + mend));
+    };
+    if (!settings.leader_service.empty() && settings.leader_service_ports.empty()) {
+      one_alone("leader-service", "leader-service-ports", "write the ports like http=8080");
+    }
+    if (settings.leader_service.empty() && !settings.leader_service_ports.empty()) {
+      one_alone("leader-service-ports", "leader-service", "name the Service");
+    }
+    if (settings.leader_label && settings.election.size() > kLongestLabelValue) {
+      fail(line("election", given_["election"],
+                "has " + std::to_string(settings.election.size()) +
+                    " characters, and as the value of the leader label at most 63; choose a "
+                    "shorter name, or leader-service in place of leader-label"));
     }
   }
 

@@ -12,6 +12,14 @@ namespace baton::config {
 
 enum class Sidecar { ordinary, native };
 
+/// A port of the leader's Service, under the name that it has there.
+struct ServicePort {
+  std::string name;  // "" where it is the only one
+  int number = 0;    // of the Pod
+
+  bool operator==(const ServicePort&) const = default;
+};
+
 struct Settings {
   std::string election;        // --election, the Lease's name
   std::string namespace_name;  // --namespace; "": from the kubeconfig's context or the Pod's token
@@ -35,6 +43,9 @@ struct Settings {
   std::vector<std::string> holders;                 // --holders
   std::string address;                              // --advertise-address, shown to others
   bool events = true;                               // --events: Kubernetes Events on the Lease
+  std::string leader_service;                       // --leader-service; "": no EndpointSlice
+  std::vector<ServicePort> leader_service_ports;    // --leader-service-ports
+  bool leader_label = false;                        // --leader-label on the own Pod
   std::string record;                               // --record FILE; "": no flight recorder
   std::string log_level;                            // --log-level debug | info | warning | error
 };

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t kMostHolders = 16;
+constexpr std::size_t kMostPorts = 16;
 
 constexpr char kSubdomainRule[] = "a DNS subdomain (RFC 1123), at most 253 characters";
 constexpr char kLabelRule[] = "a DNS label (RFC 1123), at most 63 characters";
@@ -168,6 +169,39 @@ std::string store_holders(std::string_view value, Draft& draft) {
   return "";
 }
 
+std::string check_service(std::string_view value) {
+  if (!value.empty() && std::isdigit(static_cast<unsigned char>(value[0])) != 0) {
+    return "a Service's name begins with a letter (RFC 1035); write it like my-app";
+  }
+  return label_or_empty(value);
+}
+
+std::string store_ports(std::string_view value, Draft& draft) {
+  std::vector<ServicePort> ports;
+  for (const std::string& text : value.empty() ? std::vector<std::string>{} : split_list(value)) {
+    const auto equals = text.find('=');
+    const std::string name = equals == text.npos ? "" : text.substr(0, equals);
+    const auto number =
+        parse_integer(equals == text.npos ? text : text.substr(equals + 1), 1, 65535);
+    if (!number || (equals != text.npos && !check_dns_label(name).empty())) {
+      return "\"" + printable(text, 80) +
+             "\": must be NAME=PORT with a port from 1 to 65535, or the " +
+             "PORT of a Service whose only port has no name; write it like http=8080";
+    }
+    if (std::ranges::find(ports, name, &ServicePort::name) != ports.end()) {
+      return "names " + (name.empty() ? "no port" : "port " + name) +
+             " twice; give each the name that it has in the Service";
+    }
+    ports.push_back({name, static_cast<int>(*number)});
+  }
+  if (ports.size() > kMostPorts) return "at most 16 ports; remove some";
+  if (ports.size() > 1 && std::ranges::find(ports, "", &ServicePort::name) != ports.end()) {
+    return "several ports have a name each; write them like http=8080,metrics=9090";
+  }
+  draft.settings.leader_service_ports = std::move(ports);
+  return "";
+}
+
 }  // namespace
 
 const std::vector<Setting>& settings_table() {
@@ -249,6 +283,19 @@ const std::vector<Setting>& settings_table() {
        text(&Settings::address, check_printable)},
       {"events", "", "true", "Record Kubernetes Events on the Lease.", "true or false",
        [](auto value, Draft& draft) { return store_bool(value, draft.settings.events); }},
+      {"leader-service", "NAME", "",
+       "Selector-less Service that leads to the leader: its EndpointSlice of the same name is "
+       "written on winning and emptied before a release. Default: none.",
+       std::string(kLabelRule) + ", beginning with a letter; needs leader-service-ports",
+       text(&Settings::leader_service, check_service)},
+      {"leader-service-ports", "LIST", "",
+       "The Pod's ports behind that Service, each with the name that it has there.",
+       "NAME=PORT, at most 16, comma-separated, or one PORT; TCP", store_ports},
+      {"leader-label", "", "false",
+       "Label baton/leader with the election's name on the own Pod while it leads, for a Service's "
+       "selector.",
+       "true or false; the election's name then has at most 63 characters",
+       [](auto value, Draft& draft) { return store_bool(value, draft.settings.leader_label); }},
       {"record", "FILE", "",
        "Flight recorder: keep what the election is given in FILE and FILE.1, at most 16 MiB, for "
        "baton replay. Default: nothing is recorded.",

@@ -142,7 +142,8 @@ http::Response ApiServer::answer(const Call& call) {
   if (!call.user->may(call.request->access)) return forbidden(*call.user, call.request->access);
   if (!call.request->bad_query.empty()) return bad_request(call.request->bad_query);
   try {
-    return answer_request(store_, *call.request, *call.user, request.body);
+    return answer_request(store_, *call.request, *call.user,
+                          std::string(http::header(request.headers, "Content-Type")), request.body);
   } catch (const std::exception& error) {  // of the JSON library, or of whole_number()
     return bad_request(error.what());
   }

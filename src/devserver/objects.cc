@@ -118,7 +118,10 @@ http::Response list(Store& store, const ApiRequest& request) {
     return late;
   }
   json items = json::array();
+  const auto& [key, value] = request.label;
   for (const Object& object : listing.objects) {
+    const json labels = (*object)["metadata"].value("labels", json::object());
+    if (!key.empty() && labels.value(key, json()) != json(value)) continue;
     json item = *object;
     item.erase("kind");
     item.erase("apiVersion");
@@ -233,7 +236,7 @@ http::Response remove(Store& store, const ApiRequest& request, const json& optio
 }  // namespace
 
 http::Response answer_request(Store& store, const ApiRequest& request, const User& user,
-                              const std::string& body) {
+                              const std::string& content_type, const std::string& body) {
   const std::string& verb = request.access.verb;
   if (verb == "list") return list(store, request);
   if (verb == "get") {
@@ -245,6 +248,12 @@ http::Response answer_request(Store& store, const ApiRequest& request, const Use
   if (object.is_discarded()) {
     return bad_request("the object provided is unrecognized (must be of type " + request.kind +
                        "): json parse error");
+  }
+  if (verb == "patch" && content_type != "application/merge-patch+json") {
+    return failure(415, "UnsupportedMediaType",
+                   "the body of the request was in an unknown format - accepted media types "
+                   "include: application/merge-patch+json",
+                   &request.access);
   }
   if (verb == "patch") return patch(store, request, user, object);
   if (const auto error = decode(request, object); !error.empty()) return bad_request(error);

@@ -13,7 +13,7 @@ namespace baton::devserver {
 /// Answers list, get, create, update, patch and delete; the verb itself is authorised already.
 /// `user` matters where an update creates, which needs the right to create.
 http::Response answer_request(Store& store, const ApiRequest& request, const User& user,
-                              const std::string& body);
+                              const std::string& content_type, const std::string& body);
 
 /// SelfSubjectAccessReview: answers for any verb and name.
 http::Response review_access(const User& user, const std::string& body);

@@ -16,10 +16,12 @@ struct Resource {
   const char *prefix, *group, *version, *plural, *kind;
 };
 
-constexpr std::array<Resource, 4> kResources = {{
+constexpr std::array<Resource, 5> kResources = {{
     {"/apis/coordination.k8s.io/v1", "coordination.k8s.io", "coordination.k8s.io/v1", "leases",
      "Lease"},
     {"/api/v1", "", "v1", "pods", "Pod"},
+    {"/apis/discovery.k8s.io/v1", "discovery.k8s.io", "discovery.k8s.io/v1", "endpointslices",
+     "EndpointSlice"},
     {"/api/v1", "", "v1", "events", "Event"},
     {"/apis/events.k8s.io/v1", "events.k8s.io", "events.k8s.io/v1", "events", "Event"},
 }};
@@ -54,6 +56,10 @@ void read_query(const http::Target& target, ApiRequest& request, bool& watch) {
       read_field_selector(value, request);
     } else if (key == "watch") {
       watch = is_true(value);
+    } else if (key == "labelSelector") {
+      const std::size_t equals = value.find('=');
+      request.label = {value.substr(0, equals),
+                       equals == std::string::npos ? "" : value.substr(equals + 1)};
     } else if (key == "resourceVersion") {
       request.from = value;
     } else if (key == "timeoutSeconds") {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "devserver/users.h"
 #include "http/message.h"
@@ -14,7 +15,8 @@ struct ApiRequest {
   std::string kind;      // "Lease", "Pod", "Event"
   std::string version;   // "coordination.k8s.io/v1", "v1"
   std::string selected;  // LIST and WATCH: the name in the fieldSelector, "" for all
-  std::string from;      // resourceVersion of the query, "" if unset
+  std::pair<std::string, std::string> label;  // LIST: of a labelSelector KEY=VALUE, else ""
+  std::string from;                           // resourceVersion of the query, "" if unset
   int timeout_s = 1800;
   bool bookmarks = false;
   bool strict = false;    // fieldValidation=Strict

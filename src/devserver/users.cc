@@ -81,6 +81,12 @@ std::vector<User> make_users() {
     add("client-go-" + std::to_string(i),
         {{kLeaseGroup, "leases", {"get", "update", "create"}, {}}});
   }
+  for (int i = 0; i < 2; ++i) {
+    auto rules = with_extras(leases(all));
+    rules.push_back({"discovery.k8s.io", "endpointslices", {"get", "create", "update"}, {}});
+    rules.push_back({"", "pods", {"list", "patch"}, {}});
+    add("traffic-" + std::to_string(i), std::move(rules));
+  }
   add("lease-only", {leases(all)});
   add("no-create", with_extras(without("create")));
   add("no-watch", with_extras(without("watch")));

@@ -38,20 +38,6 @@ int depth_of(std::string_view text) {
   return deepest;
 }
 
-Result<json> parse_object(std::string_view text) {
-  if (text.size() > kLargestBytes) {
-    return Error{"the answer has " + std::to_string(text.size()) + " bytes, the limit is " +
-                 std::to_string(kLargestBytes)};
-  }
-  if (depth_of(text) > kDeepest) return Error{"the answer's JSON nests deeper than 64 levels"};
-  json parsed = json::parse(text, nullptr, false);
-  if (!parsed.is_object()) {
-    return Error{"the answer is no JSON object (cut short, or not from an API server): " +
-                 printable(trim(text), 120)};
-  }
-  return parsed;
-}
-
 constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
 
@@ -180,6 +166,20 @@ void set_annotations(json& metadata, const std::map<std::string, std::string>& o
 WatchLine broken_line(FailureKind kind, const std::string& what) { return {{}, {kind, {}, what}}; }
 
 }  // namespace
+
+Result<json> parse_object(std::string_view text) {
+  if (text.size() > kLargestBytes) {
+    return Error{"the answer has " + std::to_string(text.size()) + " bytes, the limit is " +
+                 std::to_string(kLargestBytes)};
+  }
+  if (depth_of(text) > kDeepest) return Error{"the answer's JSON nests deeper than 64 levels"};
+  json parsed = json::parse(text, nullptr, false);
+  if (!parsed.is_object()) {
+    return Error{"the answer is no JSON object (cut short, or not from an API server): " +
+                 printable(trim(text), 120)};
+  }
+  return parsed;
+}
 
 Result<Lease> decode_lease(std::string_view text) {
   const Result<json> object = parse_object(text);

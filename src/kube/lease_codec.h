@@ -11,6 +11,9 @@
 
 namespace baton::kube {
 
+/// Any JSON object of bounded size and depth, so that it can be copied and written.
+Result<nlohmann::json> parse_object(std::string_view text);
+
 /// One Lease object. Wrong types, or no object: an error in one line. A Lease without spec is
 /// unheld.
 Result<election::Lease> decode_lease(std::string_view json);

@@ -21,16 +21,16 @@ const json& at(const json& object, const char* pointer) {
   return object.contains(path) ? object.at(path) : kNone;
 }
 
-std::string text_at(const json& object, const char* pointer) {
-  const json& found = at(object, pointer);
-  return found.is_string() ? found.get<std::string>() : "";
-}
-
 std::string dump(const json& object) {
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace
+
+std::string text_at(const json& object, const char* pointer) {
+  const json& found = at(object, pointer);
+  return found.is_string() ? found.get<std::string>() : "";
+}
 
 Claims decode_claims(std::string_view token) {
   Claims claims;
@@ -51,6 +51,8 @@ Result<OwnPod> decode_pod(std::string_view text) {
   const json object = parse(text);
   OwnPod pod;
   pod.uid = text_at(object, "/metadata/uid");
+  pod.address = text_at(object, "/status/podIP");
+  pod.node = text_at(object, "/spec/nodeName");
   if (text_at(object, "/kind") != "Pod" || pod.uid.empty()) {
     return Error{"the answer is no Pod: " + printable(trim(text), 120)};
   }

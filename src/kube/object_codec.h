@@ -1,6 +1,7 @@
 // JSON of everything that is not a Lease: the claims of a token, Pods, Events, access reviews.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,9 @@
 #include "kube/side_client.h"
 
 namespace baton::kube {
+
+/// The text at a JSON pointer, "" where there is none.
+std::string text_at(const nlohmann::json& object, const char* pointer);
 
 /// The payload of a JWT, unverified. Everything empty if it is none.
 struct Claims {

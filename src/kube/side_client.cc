@@ -110,18 +110,19 @@ web::http::http_request make_request(const std::string& method, const std::strin
   if (const std::string token = credentials.bearer(); !token.empty()) {
     headers.add("Authorization", "Bearer " + token);
   }
-  if (!body.empty()) request.set_body(body, "application/json");
+  if (!body.empty()) {
+    request.set_body(body, method == "PATCH" ? "application/merge-patch+json" : "application/json");
+  }
   return request;
 }
 
-/// One line: the status and the server's words, or why there is no answer.
+}  // namespace
+
 std::string explain(const std::string& what, const SideAnswer& answer) {
   return what + ": " +
          (answer.status == 0 ? answer.what
                              : std::to_string(answer.status) + ": " + status_message(answer.body));
 }
-
-}  // namespace
 
 SideClient::SideClient(std::shared_ptr<Credentials> credentials)
     : credentials_(std::move(credentials)) {
@@ -136,7 +137,8 @@ SideAnswer SideClient::request(const std::string& method, const std::string& pat
   try {
     bool was_cut = false;
     answer = send(method, path, body, deadline, was_cut);
-    // What was sent twice is told apart: a review changes nothing, an Event has its own name.
+    // What was sent twice is told apart: a review changes nothing, an Event has its own name, a
+    // label is the same twice, and an EndpointSlice goes over one version.
     if (was_cut) answer = send(method, path, body, deadline, was_cut);
   } catch (const std::exception& exception) {  // a path that is no URI
     answer.what = printable(exception.what());

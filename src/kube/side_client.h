@@ -26,13 +26,17 @@ struct SideAnswer {
   std::optional<std::int64_t> date_s;  // the server's Date, seconds since 1970
 };
 
-/// What section 5 (d) looks at.
 struct OwnPod {
+  // What section 5 (d) looks at.
   std::string uid;
   std::optional<std::int64_t> deletion_s;  // metadata.deletionTimestamp
   std::int64_t deletion_grace_s = 0;
   std::int64_t server_date_s = 0;
+  std::string address = {}, node = {};  // "" until they are known
 };
+
+/// One line for people: the status and the server's words, or why there is no answer.
+std::string explain(const std::string& what, const SideAnswer& answer);
 
 struct LeaseEvent {
   std::string namespace_name, lease_name, lease_uid, identity, message;

@@ -32,12 +32,14 @@ Overload(F...) -> Overload<F...>;
 Elector::Elector(election::Options options, Instant start,
                  std::shared_ptr<kube::Credentials> credentials, const kube::LeaseTarget& target,
                  std::shared_ptr<api::StatusBoard> board, Observer& observer,
-                 std::function<void()> changed, std::function<void()> exited)
+                 std::function<void()> changed, std::function<void()> exited,
+                 std::function<void()> before_release)
     : election_(std::move(options), start),
       board_(std::move(board)),
       observer_(observer),
       changed_(std::move(changed)),
       exited_(std::move(exited)),
+      before_release_(std::move(before_release)),
       heartbeat_ns_(start.time_since_epoch().count()),
       client_(credentials, target),
       watch_(credentials, target) {}
@@ -95,6 +97,8 @@ void Elector::perform(election::Action& action) {
           },
           [this](election::SendWrite& write) {
             requests_.submit([this, put = std::move(write)] {
+              const bool is_release = put.write.kind == election::WriteKind::release;
+              if (is_release && before_release_) before_release_();
               deliver(to_string(put.write.kind), client_.write(put.id, put.write));
             });
           },

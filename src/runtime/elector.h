@@ -22,10 +22,12 @@ namespace baton::runtime {
 class Elector {
  public:
   /// `changed` (the board shows a change) and `exited` (the core's Exit) are called on the
-  /// election's thread and must not block.
+  /// election's thread and must not block; `before_release` on the requests' thread before a
+  /// release goes out, and may block for a request timeout.
   Elector(election::Options options, Instant start, std::shared_ptr<kube::Credentials> credentials,
           const kube::LeaseTarget& target, std::shared_ptr<api::StatusBoard> board,
-          Observer& observer, std::function<void()> changed, std::function<void()> exited);
+          Observer& observer, std::function<void()> changed, std::function<void()> exited,
+          std::function<void()> before_release = {});
   /// Stops the threads; releases nothing by itself: post Terminate and wait for `exited` before.
   ~Elector();
 
@@ -50,7 +52,7 @@ class Elector {
   std::unique_ptr<Recorder> recorder_;  // election's thread only; null: nothing is recorded
   const std::shared_ptr<api::StatusBoard> board_;
   Observer& observer_;
-  const std::function<void()> changed_, exited_;
+  const std::function<void()> changed_, exited_, before_release_;
   Mailbox mailbox_;
   std::atomic<std::int64_t> heartbeat_ns_;
   std::atomic<bool> stopping_ = false;

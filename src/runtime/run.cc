@@ -16,6 +16,7 @@
 #include "runtime/listeners.h"
 #include "runtime/observer.h"
 #include "runtime/termination.h"
+#include "runtime/traffic.h"
 
 namespace baton::runtime {
 namespace {
@@ -70,6 +71,22 @@ Descriptor block_signals() {
   return Descriptor(::signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
+std::vector<std::unique_ptr<kube::Route>> traffic_routes(
+    const config::Settings& settings, const Identity& identity,
+    const std::shared_ptr<kube::SideClient>& side) {
+  const kube::PodIdentity own_pod{identity.namespace_name, identity.pod_name, identity.pod_uid};
+  const Duration timeout = settings.timings.request_timeout;
+  std::vector<std::unique_ptr<kube::Route>> routes;
+  if (!settings.leader_service.empty()) {
+    routes.push_back(kube::slice_route(side, own_pod, settings.leader_service,
+                                       settings.leader_service_ports, timeout));
+  }
+  if (settings.leader_label) {
+    routes.push_back(kube::label_route(side, own_pod, settings.election, timeout));
+  }
+  return routes;
+}
+
 /// One process: the election, its listeners and its side traffic.
 class Process {
  public:
@@ -81,11 +98,18 @@ class Process {
         side_(std::make_shared<kube::SideClient>(credentials)),
         observer_(worker_, settings.events ? side_ : nullptr,
                   {identity_.namespace_name, settings.election, "", identity_.holder, ""}),
+        traffic_(traffic_routes(settings, identity_, side_), board_, settings.timings,
+                 [this](const auto& route, auto kind) { observer_.request_failed(route, kind); }),
         elector_(
             election_options(settings, identity_, incarnation_), start, std::move(credentials),
             {identity_.namespace_name, settings.election, settings.timings.request_timeout}, board_,
-            observer_, [this] { listeners_->changed(); },
-            [this] { ::eventfd_write(exited_.get(), 1); }) {}
+            observer_,
+            [this] {
+              listeners_->changed();
+              traffic_.changed();
+            },
+            [this] { ::eventfd_write(exited_.get(), 1); },
+            [this] { traffic_.wait_until_withdrawn(); }) {}
 
   std::string open_recording() {
     if (settings_.record.empty()) return "";
@@ -118,6 +142,8 @@ class Process {
       terminate();
     }
     listeners_->changed();
+    traffic_.wait_until_withdrawn();
+    traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();
     listeners_->stop();
@@ -180,6 +206,7 @@ class Process {
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
   Worker worker_;
   Observer observer_;
+  Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
   Elector elector_;  // last: its threads end before what they use

@@ -18,6 +18,10 @@ CHART, LIBRARY = WORK / "charts/baton", WORK / "charts/baton-lib"
 WORKER = WORK / "tests/charts/worker"  # a user's chart with the library
 
 ELECTION = ["--set", "baton.election=worker"]
+BY_SLICE, BY_LABEL = ([
+    "--set", f"baton.leaderService.by={by}", "--set-json",
+    'baton.leaderService.ports=[{"name": "http", "port": 80, "targetPort": 8080}]']
+    for by in ("endpointslice", "label"))
 POLICIES = ["--set", "guard.enabled=true", "--set", "injection.enabled=true"]
 
 

@@ -17,8 +17,35 @@ mends it. Every named template for users begins with this one.
   {{- fail "baton.settings.events needs the right to create Events: set baton.extras=true, or remove the setting" -}}
 {{- end -}}
 {{- include "baton.checkTimings" $values.settings -}}
+{{- if ne $values.leaderService.by "none" -}}
+  {{- include "baton.checkLeaderService" . -}}
+{{- end -}}
 {{- if eq $values.readiness "leader" -}}
   {{- include "baton.checkReadinessGating" $values -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "baton.checkLeaderService" -}}
+{{- $values := .Values.baton -}}
+{{- $service := $values.leaderService -}}
+{{- $name := include "baton.leaderServiceName" $values -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$" $name) -}}
+  {{- printf "baton.leaderService.name is empty, and the election's name %s is none for a Service: set it" $name | fail -}}
+{{- end -}}
+{{- if not $service.ports -}}
+  {{- fail "baton.leaderService.ports is empty: name the Service's ports, as in [{name: http, port: 80, targetPort: 8080}]" -}}
+{{- end -}}
+{{- range $service.ports -}}
+  {{- if and (eq $service.by "endpointslice") (kindIs "string" .targetPort) -}}
+    {{- printf "baton.leaderService.ports: the targetPort %s is a name, and an EndpointSlice has numbers: write the container's port" .targetPort | fail -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (eq $service.by "label") (gt (len $values.election) 63) -}}
+  {{- fail "baton.leaderService.by=label makes the election's name the value of a label, at most 63 characters: choose a shorter name, or by=endpointslice" -}}
+{{- end -}}
+{{- $version := .Capabilities.KubeVersion.Version -}}
+{{- if not (semverCompare ">=1.30.0-0" $version) -}}
+  {{- printf "baton.leaderService.by=%s needs Kubernetes 1.30 or newer for the policy that narrows its rights, and this is %s: set it to none" $service.by $version | fail -}}
 {{- end -}}
 {{- end -}}
 

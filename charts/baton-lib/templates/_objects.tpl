@@ -1,4 +1,4 @@
-{{- /* The objects around the workload: Lease, Roles and RoleBindings, FlowSchema, PodMonitor. */}}
+{{- /* The objects around the workload: Lease, Roles and RoleBindings, FlowSchema, PodMonitor, leader Service. */}}
 {{- define "baton.objects" -}}
 {{- include "baton.check" . -}}
 {{- $values := .Values.baton -}}
@@ -99,6 +99,7 @@ spec:
   - port: baton-probe
     path: /metrics
 {{- end }}
+{{- include "baton.traffic" . }}
 {{- end -}}
 
 {{- define "baton.labels" -}}
@@ -122,6 +123,15 @@ Who leads: kubectl -n {{ .Release.Namespace }} get lease {{ $values.election }}
 Without baton.extras there are no Events, and a native sidecar releases the Lease only when the
 application says that its work has ended, or when the last answer has run out (docs/termination.md).
 {{- end }}
+{{- if ne $values.leaderService.by "none" }}
+
+Requests to the leader: the Service {{ include "baton.leaderServiceName" $values }}.
+{{- if eq $values.leaderService.by "label" }}
+Each hand-over leaves it without an endpoint for about a second; baton.leaderService.by=endpointslice does not.
+{{- else }}
+Its EndpointSlice is the leader's and outlives this release: kubectl -n {{ .Release.Namespace }} delete endpointslice {{ include "baton.leaderServiceName" $values }}
+{{- end }}
+{{- end }}
 {{- if eq $values.readiness "leader" }}
 
 Only the leader is Ready (baton.readiness=leader). What that costs:
@@ -133,5 +143,6 @@ Only the leader is Ready (baton.readiness=leader). What that costs:
 - A roll-out ends the old Pod before it starts the new one.
 {{- end }}
 - A PodDisruptionBudget counts Ready Pods: use maxUnavailable, not minAvailable.
+baton.leaderService.by=endpointslice costs none of this.
 {{- end }}
 {{- end -}}

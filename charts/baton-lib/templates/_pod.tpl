@@ -91,6 +91,17 @@ env:
 {{- if not $values.extras }}
 - {name: BATON_EVENTS, value: "false"}
 {{- end }}
+{{- if eq $values.leaderService.by "label" }}
+- {name: BATON_LEADER_LABEL, value: "true"}
+{{- else if eq $values.leaderService.by "endpointslice" }}
+{{- $ports := list }}
+{{- range $values.leaderService.ports }}
+{{- $number := int (.targetPort | default .port) }}
+{{- $ports = append $ports (ternary (printf "%s=%d" .name $number) (toString $number) (hasKey . "name")) }}
+{{- end }}
+- {name: BATON_LEADER_SERVICE, value: {{ include "baton.leaderServiceName" $values }}}
+- {name: BATON_LEADER_SERVICE_PORTS, value: {{ join "," $ports | quote }}}
+{{- end }}
 {{- with $values.env }}
 {{ toYaml . }}
 {{- end }}

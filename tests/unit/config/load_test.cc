@@ -201,6 +201,17 @@ TEST(Load, EachBadValueIsRefusedByItsRule) {
       {"--token-floor=1000000000000000000", "from 0 to 999999999999999999"},
       {"--warm-up-limit=1d", "a unit"},
       {"--grace-period=0s", "write at least 1s"},
+      {"--leader-service=1st", "begins with a letter"},
+      {"--leader-service=a.b", "a DNS label"},
+      {"--leader-service-ports=http", "must be NAME=PORT with a port from 1 to 65535"},
+      {"--leader-service-ports=0", "must be NAME=PORT"},
+      {"--leader-service-ports=http=65536", "must be NAME=PORT"},
+      {"--leader-service-ports=Http=80", "must be NAME=PORT"},
+      {"--leader-service-ports==80", "must be NAME=PORT"},
+      {"--leader-service-ports=a=1,a=2", "names port a twice"},
+      {"--leader-service-ports=1,2", "names no port twice"},
+      {"--leader-service-ports=a=1,2", "several ports have a name each"},
+      {"--leader-label=yes", "must be true or false"},
       {"--holders=web,web", "names web twice"},
       {"--holders=web,", "a DNS label"},
       {"--events=yes", "must be true or false"},
@@ -243,6 +254,33 @@ TEST(Load, TimingsThatBreakR3OrR15AreRefusedWithTheirOrigin) {
   EXPECT_NE(refusal({"--request-timeout=3s"}), "");
   EXPECT_NE(refusal({"--retry-min=2s", "--retry-max=1s"}), "");
   EXPECT_EQ(refusal({"--lease-duration=20s", "--renew-deadline=16s"}), "");
+}
+
+TEST(Load, TheLeadersServiceAndItsPortsComeTogether) {
+  const Settings settings =
+      good({"--election=app", "--leader-service=web", "--leader-service-ports=http=8080, m=90"});
+  EXPECT_EQ(settings.leader_service, "web");
+  EXPECT_EQ(settings.leader_service_ports, (std::vector<ServicePort>{{"http", 8080}, {"m", 90}}));
+  EXPECT_FALSE(settings.leader_label);
+  EXPECT_EQ(
+      refusal({"--leader-service=web"}),
+      "leader-service (flag --leader-service): \"web\": needs leader-service-ports beside it; "
+      "write the ports like http=8080");
+  EXPECT_EQ(refusal({"--leader-service-ports=8080"}),
+            "leader-service-ports (flag --leader-service-ports): \"8080\": needs leader-service "
+            "beside it; name the Service");
+  EXPECT_EQ(refusal({"--leader-service=web", "--leader-service-ports=x"}).find("beside it"),
+            std::string::npos);  // one mistake, told once
+}
+
+TEST(Load, TheLeaderLabelHoldsTheElectionsName) {
+  const std::string longest(63, 'a');
+  EXPECT_TRUE(good({"--election=" + longest, "--leader-label"}).leader_label);
+  const Loaded loaded = load({"--election=" + longest + "a", "--leader-label"}, {});
+  ASSERT_EQ(loaded.errors.size(), 1u);
+  EXPECT_NE(
+      loaded.errors[0].find("has 64 characters, and as the value of the leader label at most"),
+      std::string::npos);
 }
 
 TEST(Load, OnePortServesOneListener) {

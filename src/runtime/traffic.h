@@ -1,0 +1,67 @@
+// Leads a Service's traffic to this Pod while it leads (design section 4), on a thread of its own:
+// it makes the routes match what the status board shows, and tries again after a pause. The renew
+// path never waits for it; a release waits until the traffic is taken away, for a bounded time.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/status_board.h"
+#include "election/options.h"
+#include "kube/route.h"
+
+namespace baton::runtime {
+
+class Traffic {
+ public:
+  /// `failed` counts a failure, on this object's thread.
+  using Failed = std::function<void(const std::string& route, election::FailureKind kind)>;
+
+  Traffic(std::vector<std::unique_ptr<kube::Route>> routes,
+          std::shared_ptr<const api::StatusBoard> board, const election::Timings& timings,
+          Failed failed);
+  ~Traffic() { stop(); }
+
+  /// The board shows a change. Any thread; never blocks.
+  void changed();
+  /// Returns when no route leads here any more, when that is refused, or after the request timeout:
+  /// whichever is first. Any thread but the election's.
+  void wait_until_withdrawn();
+  /// Ends the thread after the attempt under way.
+  void stop();
+
+ private:
+  struct Led {
+    std::unique_ptr<kube::Route> route;
+    std::optional<election::Token> shown;  // 0: withdrawn; empty: not known
+    bool is_refused = false;               // the last withdrawal, by the API server
+    std::string why;                       // the failure told last
+  };
+
+  void run();
+  /// The token of the term that traffic is to be led here for, 0 if none.
+  election::Token wanted() const;
+  /// Makes the routes lead here for `token`, or nowhere near for 0; looks again at those that do so
+  /// if all do. True if it is done.
+  bool settle_all(election::Token token);
+  bool settle(Led& led, election::Token token);
+
+  const std::shared_ptr<const api::StatusBoard> board_;
+  const election::Timings timings_;
+  const Failed failed_;
+  std::vector<Led> routes_;  // thread_'s only
+
+  std::mutex mutex_;  // protects what follows, up to the thread
+  std::condition_variable wake_, withdrawn_;
+  bool has_changed_ = true;
+  bool is_led_ = false;  // a release has something to wait for
+  bool stopping_ = false;
+  std::thread thread_;  // none without routes
+};
+
+}  // namespace baton::runtime
