@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import queue
+import signal
 import socket
 import threading
 import time
@@ -46,10 +47,10 @@ def work(leader):
 
 
 def work_while_leading(news):
-    """Returns when the leadership is lost, the token is refused, or the stream ends."""
+    """Returns when the leadership is lost or the stream ends: None, or the term if its token is refused."""
     leader = None
     next_at = time.monotonic()
-    while True:
+    while not stop.is_set():
         try:
             event = news.get(timeout=max(0, next_at - time.monotonic()))
         except queue.Empty:
@@ -58,14 +59,17 @@ def work_while_leading(news):
             if leader and remaining_s(leader) >= PIECE_S and not work(leader):
                 return leader["termId"]
             continue
-        if event is None or leader and event["termId"] != leader["termId"] or leader and not event["isLeader"]:
-            return None
+        if event is None:
+            break
+        if leader and (not event["isLeader"] or event["termId"] != leader["termId"]):
+            break
         leader = event if event["isLeader"] else None
 
 
-refused = None
-while True:
-    connection = http.client.HTTPConnection(SIDECAR)
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+while not stop.is_set():
+    connection = http.client.HTTPConnection(SIDECAR, timeout=20)  # a live one says something each 15 s
     try:
         connection.request("GET", f"/leader/events?hold=true&name={HOLDER}")
         news = queue.Queue()

@@ -33,7 +33,8 @@ public class Worker {
   /** Null unless this Pod leads for PIECE more: no answer is no. */
   static Leader leadership() throws InterruptedException {
     long askedAt = System.nanoTime();
-    var question = HttpRequest.newBuilder(URI.create(SIDECAR + "/leader?minRemaining=" + PIECE.toMillis() + "ms"));
+    var question = HttpRequest.newBuilder(
+        URI.create(SIDECAR + "/leader?minRemaining=" + PIECE.toMillis() + "ms"));
     try {
       var answer = send(question, Duration.ofSeconds(1));
       var term = TERM.matcher(answer.body());

@@ -47,10 +47,10 @@ def remaining_s(leader):
     return (int(leader["deadlineBoottimeNs"]) - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) / 1e9
 
 
-def work(leader):
+def work(leader, within_s):
     """One piece of work. False if the store refused its token: somebody has a higher one."""
     try:
-        status = post(STORE, os.uname().nodename, min(PIECE_S, remaining_s(leader)),
+        status = post(STORE, os.uname().nodename, min(PIECE_S, within_s),
                       Baton_Fencing_Token=leader["fencingToken"])
     except OSError as error:
         status = error
@@ -67,9 +67,9 @@ while not stop.is_set():
         tell("/drained", termId=term)  # so that the next leader need not wait for the clock
         term = None
     # Asked again of the own clock: this process may have been stopped since the answer was written.
-    if leader and leader["termId"] != refused and remaining_s(leader) > 0:
+    if leader and leader["termId"] != refused and (left_s := remaining_s(leader)) > 0:
         term = leader["termId"]
-        if not work(leader):
+        if not work(leader, left_s):
             refused, term = term, None
             tell("/fencing/rejections", token=leader["fencingToken"], resource=STORE)
             tell("/resign?drained=true", termId=refused)

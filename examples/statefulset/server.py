@@ -4,6 +4,8 @@ import http.client
 import http.server
 import json
 import os
+import signal
+import sys
 import urllib.request
 
 SIDECAR = os.environ.get("SIDECAR", "http://localhost:4040")
@@ -30,5 +32,6 @@ class Service(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     address = ("", int(os.environ.get("PORT", "8080")))
     http.server.ThreadingHTTPServer(address, Service).serve_forever()

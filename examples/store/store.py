@@ -3,6 +3,8 @@ seen. POST /RESOURCE with the header Baton-Fencing-Token; 409 refuses. Prints a 
 import http.server
 import json
 import os
+import signal
+import sys
 import threading
 import time
 
@@ -47,5 +49,6 @@ if __name__ == "__main__":
     if os.path.exists(FILE):
         with open(FILE) as file:
             highest = json.load(file)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     address = ("", int(os.environ.get("PORT", "8080")))
     http.server.ThreadingHTTPServer(address, Effects).serve_forever()

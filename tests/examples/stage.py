@@ -2,6 +2,7 @@
 import calendar
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -44,8 +45,9 @@ def call(method, url, body=None, **headers):
 
 
 def start(words, log, **variables):
-    """Its words go to `log`; an own session, so that what it starts ends with it."""
+    """Its words go to `log`. It ends with this program, and what it starts with it (own session)."""
     with open(log, "a") as file:
+        words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
         return subprocess.Popen([str(word) for word in words], stdout=file, stderr=file, cwd=WORK,
                                 env={"PATH": os.environ["PATH"], "HOME": str(WORK), **variables},
                                 start_new_session=True)
@@ -90,7 +92,8 @@ class Replica:
         self.flags = ["run", f"--kubeconfig={server.dir}/candidate-{index}.kubeconfig",
                       "--namespace=baton-test", f"--election={election}", f"--pod-name={self.name}",
                       f"--local-address=127.0.0.1:{self.port}",
-                      f"--probe-address=127.0.0.1:{self.probe_port}", *TIMINGS, *settings]
+                      f"--probe-address=127.0.0.1:{self.probe_port}", *TIMINGS,
+                      f"--record={WORK / self.name}.recording", *settings]
         self.workers = []  # (words, variables, process)
         self.start_sidecar()
 
@@ -127,6 +130,11 @@ class Replica:
         page = call("GET", f"http://127.0.0.1:{self.probe_port}/metrics")[1]
         return [int(float(line.split()[1])) for line in page.splitlines()
                 if line.startswith("baton_fencing_rejections_total")]
+
+    def proofs(self):
+        """That the work had ended, as the sidecar heard it."""
+        told = subprocess.run([BATON, "replay", WORK / f"{self.name}.recording"], capture_output=True, text=True)
+        return set(re.findall(r"the work.* has ended: (.*)", told.stdout))
 
     def close(self):
         for *_, process in self.workers:
