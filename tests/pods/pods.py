@@ -188,8 +188,9 @@ def violations(lines, versions, is_fenced):
             late = [each for each in lines if each.word == "effect" and each.token == old.token
                     and each.time_ns >= new.first_ns]
             refused = sum(each.word == "refused" and each.token == old.token for each in lines)
-            # An effect that came before the new leader's own first one at the store was still in time.
-            if not is_fenced or refused < len(late) - 2:
+            # The store refuses from the new leader's first request on, which follows its first line.
+            must_be = sum(each.time_ns > new.first_ns + 100_000_000 for each in late)
+            if not is_fenced or refused < must_be:
                 found.append(f"{old.pod} ({old.token}) acted {len(late)} times after {new.pod} ({new.token}) "
                              f"had begun, until +{(old.last_ns - new.first_ns) / 1e6:.1f} ms; "
                              f"the store refused {refused}")

@@ -5,6 +5,8 @@ from pods import WORK, helm, kubectl
 from stage import Scenario
 
 UNTIL_IT_ENDS = {"ASKS": "once", "ON_TERM": "1500"}
+# Works until it is killed, and has promised that its holding connection ends no sooner.
+UNTIL_KILLED = {"ASKS": "hold", "WORKS_ON_MS": "3600000", "ON_TERM": "ignore"}
 BALANCED = {"settings": {}}
 
 
@@ -73,28 +75,39 @@ class Deletion(Scenario):
 
     def test_of_10_whose_workers_ignore_sigterm(self):
         """The kubelet kills them when their grace period is over; no sidecar may release before."""
-        self.install(env={"ASKS": "once", "ON_TERM": "ignore"},
-                     baton={**BALANCED, "replicas": 10, "terminationGracePeriodSeconds": 3})
+        self.install(env=UNTIL_KILLED, baton={**BALANCED, "replicas": 10, "terminationGracePeriodSeconds": 3})
         self.rolled_out()
-        old = self.leading()
+        self.leading()
         gone = {each["metadata"]["name"] for each in self.pods()}
         self.k("delete", "pods", "-l", "app=worker", "--wait=false")
         self.leading(other_than=gone, seconds=120)
-        self.assertEqual(old.token, [t for t in stage.pods.terms_of(self.lines()) if t.pod in gone][-1].token)
+        self.assert_not_released_early(self.last_hand_over())
 
     def test_by_force(self):
-        self.install(env={"ASKS": "once", "ON_TERM": "ignore"}, baton=BALANCED)
+        """The sidecar gets SIGTERM a second before the worker is killed, and its token still works."""
+        self.install(env=UNTIL_KILLED, baton=BALANCED)
         self.rolled_out()
         for _ in range(3):
-            self.assert_not_released(self.delete_leader("--force", "--grace-period=0"))
+            self.assert_not_released_early(self.delete_leader("--force", "--grace-period=0"))
             self.rolled_out()
 
     def test_with_a_grace_period_of_1(self):
-        self.install(env={"ASKS": "once", "ON_TERM": "ignore"}, baton=BALANCED)
+        self.install(env=UNTIL_KILLED, baton=BALANCED)
         self.rolled_out()
         for _ in range(3):
-            self.assert_not_released(self.delete_leader("--grace-period=1"))
+            self.assert_not_released_early(self.delete_leader("--grace-period=1"))
             self.rolled_out()
+
+    def test_with_a_worker_that_breaks_its_word(self):
+        """It asked once, and works until it is killed: only the store stops it."""
+        self.is_fenced = True
+        self.install(env={"ASKS": "once", "ON_TERM": "ignore"}, baton=BALANCED)
+        self.rolled_out()
+        stage.time.sleep(13)  # the validity of the one answer has run out
+        self.delete_leader("--grace-period=1")
+        refused = sum(line.word == "refused" for line in self.lines())
+        self.note(f"the store refused {refused} effects")
+        self.assertLess(0, refused)
 
 
 class Sidecar(Scenario):
@@ -159,7 +172,8 @@ class Sidecar(Scenario):
         ended = stage.wait_for("the second ends", lambda: (
             lambda status: status.get("state", {}).get("terminated")
             or status.get("lastState", {}).get("terminated"))(self.container(first.pod, "second")[2]))
-        said = self.k("logs", first.pod, "-c", "second").stdout
+        said = stage.wait_for("it says why", lambda: "".join(
+            self.k("logs", first.pod, "-c", "second", *words, check=False).stdout for words in ([], ["--previous"])))
         self.assertEqual(2, ended["exitCode"], said)
         self.assertIn("one Pod runs one sidecar for an election", said)
         self.note(said.strip().splitlines()[-1])
@@ -168,14 +182,17 @@ class Sidecar(Scenario):
 
 class Main(Scenario):
     def test_job_completes(self):
-        self.install(kind="Job", baton={**BALANCED, "replicas": 1}, env={"ASKS": "once", "FOR_MS": "3000"})
+        """No Pod is deleted there: the end of the holding connection is the proof."""
+        self.install(kind="Job", baton={**BALANCED, "replicas": 1}, env={"ASKS": "hold", "FOR_MS": "3000"})
         self.leading()
         self.k("wait", "--for=condition=Complete", "job/worker", "--timeout=60s")
-        [pod] = self.pods()
-        self.assertEqual("Succeeded", pod["status"]["phase"])
-        last = pods_last(self.watch.versions)
-        self.note(f"Complete; the Lease is {'released' if last.is_released else 'held by ' + last.holder}")
-
+        done = stage.now_ns()
+        self.assertEqual("Succeeded", self.pods()[0]["status"]["phase"])
+        released = stage.wait_for("a release", lambda: [v for v in self.watch.versions if v.is_released], 10)[0]
+        last = stage.pods.terms_of(self.lines())[-1].last_ns
+        self.assertLess(last, released.time_ns)
+        self.note(f"released {(released.time_ns - last) / 1e6:.0f} ms after its last effect, "
+                  f"{(done - released.time_ns) / 1e6:.0f} ms before Complete")
 
     def test_image_missing(self):
         """A leader whose worker never says that it is ready gives way (warm-up-limit)."""
@@ -268,17 +285,16 @@ class Node(Scenario):
 
 class Helm(Scenario):
     def test_uninstall_and_install_again(self):
-        """The Lease stays with its token; the next installation begins above it."""
+        """The Lease stays with its token; the rights go before the Pods, so that nobody releases it."""
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.rolled_out()
         old = self.leading()
         helm("uninstall", "worker", "--namespace", self.namespace, "--wait")
         lease = self.get("lease", "worker")
-        self.assertEqual("", lease["spec"]["holderIdentity"])
         self.assertEqual(str(old.token), lease["metadata"]["annotations"]["baton/fencing-token"])
+        self.note("uninstalled; the Lease is " + ("held" if lease["spec"]["holderIdentity"] else "released"))
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
-        self.leading()
-        self.assert_released(self.last_hand_over())
+        self.assertLess(old.token, self.leading().token)
 
     def test_missing_rights(self):
         """The Pod stays up, not Ready, says why, and recovers when the Role appears."""
@@ -329,7 +345,3 @@ class Policies(Scenario):
         self.k("delete", "pod", old.pod, "--wait=false")
         self.leading(other_than=[old.pod])
         self.assert_released(self.last_hand_over())
-
-
-def pods_last(versions):
-    return versions[-1]

@@ -1,9 +1,9 @@
 // What the scenarios in Pods put beside the sidecar, as one static program, and the fenced store.
 //
 //   worker work          works while the sidecar says so: each effect is one line in $EFFECTS/effects
-//                        and one request to the store
-//   worker store PORT    a store that refuses a token below the highest it has seen; a line for each
-//                        request on standard output
+//                        and one request to the store, under the name $RESOURCE
+//   worker store PORT    a store that refuses a token below the highest it has seen for a resource; a
+//                        line for each request on standard output
 //   worker say POST TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
 // Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
@@ -222,7 +222,7 @@ class Worker {
       store_ = connect_to(setting("STORE", "10.200.0.1").c_str(), 9000, 1000);
     }
     char verdict = 0;
-    if (store_ < 0 || !send_all(store_, pod_ + " " + token + "\n") ||
+    if (store_ < 0 || !send_all(store_, resource_ + " " + token + " " + pod_ + "\n") ||
         recv(store_, &verdict, 1, 0) != 1) {
       close(store_);
       store_ = -1;
@@ -242,6 +242,7 @@ class Worker {
   }
 
   const std::string pod_ = setting("POD", "pod");
+  const std::string resource_ = setting("RESOURCE", "resource");
   const std::string asks_ = setting("ASKS", "always");
   const std::string on_term_ = setting("ON_TERM", "exit");
   const std::int64_t works_on_ms_ = std::atoll(setting("WORKS_ON_MS", "0").c_str());
@@ -265,7 +266,7 @@ int serve_store(int port) {
     return 1;
   }
   std::map<int, std::string> clients;  // with what of a line has come
-  long long highest = 0;
+  std::map<std::string, long long> highest;  // by resource
   for (;;) {
     std::string sockets;
     pollfd wanted[128] = {{listener, POLLIN, 0}};
@@ -294,9 +295,11 @@ int serve_store(int port) {
       std::string& text = clients[client];
       text.append(part, static_cast<std::size_t>(length));
       for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
-        const long long token = std::atoll(text.c_str() + text.find(' ') + 1);
-        const bool taken = token >= highest;
-        highest = taken ? token : highest;
+        const auto space = text.find(' ');
+        const long long token = std::atoll(text.c_str() + space + 1);
+        long long& seen = highest[text.substr(0, space)];
+        const bool taken = token >= seen;
+        seen = taken ? token : seen;
         std::printf("%lld %s %s\n", static_cast<long long>(boottime_ns()),
                     text.substr(0, end).c_str(), taken ? "taken" : "refused");
         text.erase(0, end + 1);
@@ -320,7 +323,7 @@ int main(int count, char** words) {
   if (what == "say" && count >= 4) {
     const std::string answer = ask(words[2], words[3], 1000 * (count > 4 ? std::atoi(words[4]) : 1));
     std::printf("%s\n", answer.c_str());
-    return answer.rfind("HTTP/1.1 200", 0) == 0 ? 0 : 1;
+    return answer.rfind("HTTP/1.1 2", 0) == 0 ? 0 : 1;
   }
   std::fprintf(stderr, "usage: worker work | store PORT | say METHOD TARGET [WAIT_S]\n");
   return 2;
