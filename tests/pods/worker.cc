@@ -1,17 +1,15 @@
 // What the scenarios in Pods put beside the sidecar, as one static program, and the fenced store.
 //
-//   worker work          works while the sidecar says so: each effect is one line in $EFFECTS/effects
-//                        and one request to the store, under the name $RESOURCE
-//   worker store PORT    a store that refuses a token below the highest it has seen for a resource; a
-//                        line for each request on standard output
-//   worker say POST TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
+//   worker work       each effect is a line in $EFFECTS/effects and a request to the store
+//   worker store PORT refuses a token below the highest seen for a resource; prints each request
+//   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
 // Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
 // or exit. How the worker takes loss and SIGTERM:
-//   ASKS=always  polls GET /leader every 5 ms and works until the deadline of the last answer
-//   ASKS=once    asks until it leads, then works until its process ends: it proves what the kubelet
-//                and the sidecar do, and nothing that the worker does
-//   ASKS=hold    holds /leader/events?hold=true, and works on for WORKS_ON_MS after it hears of a loss
+//
+//   ASKS=always  polls GET /leader and works until the deadline of the last answer
+//   ASKS=once    asks until it leads, then works until its process ends
+//   ASKS=hold    holds /leader/events?hold=true; works on for WORKS_ON_MS after a loss
 //   SAYS_READY   posts /ready-to-lead when a term begins
 //   FOR_MS       ends by itself after so much work, as a Job does
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
@@ -76,9 +74,10 @@ std::string ask(const std::string& method, const std::string& target, int timeou
     connection = connect_to("127.0.0.1", kSidecarPort, timeout_ms);
   }
   std::string answer;
-  if (connection >= 0 && send_all(connection, method + " " + target +
-                                                  " HTTP/1.1\r\nHost: localhost\r\n"
-                                                  "Baton-Control: 1\r\nContent-Length: 0\r\n\r\n")) {
+  if (connection >= 0 &&
+      send_all(connection, method + " " + target +
+                               " HTTP/1.1\r\nHost: localhost\r\n"
+                               "Baton-Control: 1\r\nContent-Length: 0\r\n\r\n")) {
     char part[4096];
     for (;;) {
       const ssize_t count = recv(connection, part, sizeof part, 0);
@@ -142,7 +141,7 @@ class Worker {
           break;
         }
       }
-      usleep(5000);
+      poll(nullptr, 0, now.leads ? 5 : 20);  // the pace of the work
     }
     write_line("exit", "0");
     return 0;
@@ -177,8 +176,9 @@ class Worker {
   Leadership held() {
     if (stream_ < 0) {
       stream_ = connect_to("127.0.0.1", kSidecarPort, 1000);
-      if (stream_ < 0 || !send_all(stream_, "GET /leader/events?hold=true HTTP/1.1\r\n"
-                                            "Host: localhost\r\n\r\n")) {
+      if (stream_ < 0 || !send_all(stream_,
+                                   "GET /leader/events?hold=true HTTP/1.1\r\n"
+                                   "Host: localhost\r\n\r\n")) {
         close(stream_);
         stream_ = -1;
         return {};
@@ -193,8 +193,8 @@ class Worker {
       broke = count <= 0;
       events_.append(part, broke ? 0 : static_cast<std::size_t>(count));
     }
-    if (const auto last = events_.rfind("data:"); last != std::string::npos &&
-                                                 events_.find("\n", last) != std::string::npos) {
+    if (const auto last = events_.rfind("data:");
+        last != std::string::npos && events_.find("\n", last) != std::string::npos) {
       const Leadership told = read_leadership(events_.substr(last));
       if (told_.leads && !told.leads) {
         lost_ns_ = boottime_ns();
@@ -233,9 +233,9 @@ class Worker {
 
   void write_line(const char* word, const std::string& token) const {
     char line[256];
-    const int length = std::snprintf(line, sizeof line, "%lld %s %s %s\n",
-                                     static_cast<long long>(boottime_ns()), pod_.c_str(), word,
-                                     token.c_str());
+    const int length =
+        std::snprintf(line, sizeof line, "%lld %s %s %s\n", static_cast<long long>(boottime_ns()),
+                      pod_.c_str(), word, token.c_str());
     if (write(log_, line, static_cast<std::size_t>(length)) != length) {
       _exit(3);
     }
@@ -261,11 +261,12 @@ int serve_store(int port) {
   sockaddr_in any{};
   any.sin_family = AF_INET;
   any.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 || listen(listener, 64) != 0) {
+  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
+      listen(listener, 64) != 0) {
     std::perror("worker: store");
     return 1;
   }
-  std::map<int, std::string> clients;  // with what of a line has come
+  std::map<int, std::string> clients;        // with what of a line has come
   std::map<std::string, long long> highest;  // by resource
   for (;;) {
     std::string sockets;
@@ -321,7 +322,8 @@ int main(int count, char** words) {
     return serve_store(std::atoi(words[2]));
   }
   if (what == "say" && count >= 4) {
-    const std::string answer = ask(words[2], words[3], 1000 * (count > 4 ? std::atoi(words[4]) : 1));
+    const std::string answer =
+        ask(words[2], words[3], 1000 * (count > 4 ? std::atoi(words[4]) : 1));
     std::printf("%s\n", answer.c_str());
     return answer.rfind("HTTP/1.1 2", 0) == 0 ? 0 : 1;
   }
