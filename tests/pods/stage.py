@@ -1,0 +1,164 @@
+"""A namespace, a release of the worker's chart and a record of what happens, for each scenario."""
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import unittest
+
+import pods
+from pods import BIN, EFFECTS, ENVIRONMENT, ROOT, WORK, helm, kubectl, now_ns, wait_for
+
+BATON = os.environ.get("BATON_PROGRAM", ROOT / "build/release/baton")
+WORKER = WORK / "tests/pods/worker"
+ROWS = []  # of the table
+TIMES = 10
+store = None
+image = {}
+
+
+def set_up(times):
+    """Images, charts and the store; called on the node."""
+    global store, image, TIMES
+    TIMES = times
+    EFFECTS.mkdir(mode=0o777, exist_ok=True)
+    EFFECTS.chmod(0o777)
+    pods.run("g++", "-std=c++20", "-O1", "-static", ROOT / "tests/pods/worker.cc", "-o", WORK / "worker")
+    pods.run(ROOT / "e2e/image", "worker:test", WORK / "worker.tar", WORK / "worker=/worker",
+             "/bin/busybox", "/bin/sh@busybox", "--", "/worker")
+    archive = os.environ.get("BATON_IMAGE_ARCHIVE")
+    if not archive:
+        archive = WORK / "baton.tar"
+        pods.run(ROOT / "e2e/image", "baton:packed", archive, "--program", f"{BATON}=/baton", "--", "/baton")
+    manifest = json.loads(pods.run("tar", "-xOf", archive, "manifest.json").stdout)
+    [name, *_] = manifest[0]["RepoTags"]
+    for each in (WORK / "worker.tar", archive):
+        pods.node("ctr", "image", "import", each)
+    repository, _, tag = name.rpartition(":")
+    full = name if "." in name.partition("/")[0] else f"docker.io/library/{name}"
+    pods.node("ctr", "image", "tag", "--force", full, full.rpartition(":")[0] + ":other")
+    image = {"repository": repository.removeprefix("docker.io/library/"), "tag": tag}
+    pods.copy_charts()
+    with open(EFFECTS / "store", "w") as log:
+        store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000"], stdout=log)
+
+
+def tear_down():
+    store.kill()
+    store.wait()
+
+
+def print_table():
+    print("\nscenario                                   hand-overs  without effect, median / max ms  refused")
+    for name, gaps, refused in ROWS:
+        figures = f"{statistics.median(gaps):8.0f} / {max(gaps):.0f}" if gaps else "       -"
+        print(f"{name:42} {len(gaps):10}  {figures:31}  {refused:7}")
+
+
+class Scenario(unittest.TestCase):
+    is_fenced = False  # may the store's refusals stand in for the order of effects?
+    maxDiff = None
+
+    def setUp(self):
+        self.name = self.id().split(".", 1)[1].replace(".test_", ": ").replace("_", " ")
+        self.namespace = f"{self.id().split('test_', 1)[1].replace('_', '-')}-{now_ns() % 1000000:06}"
+        self.folder = EFFECTS / self.namespace
+        self.folder.mkdir(mode=0o777)
+        self.folder.chmod(0o777)
+        self.began_ns = now_ns()
+        self.notes = []
+        kubectl("create", "namespace", self.namespace)
+        self.watch = pods.LeaseWatch(self.namespace, "worker")
+        self.addCleanup(self.clean_up)
+
+    def clean_up(self):
+        self.watch.stop()
+        kubectl("delete", "namespace", self.namespace, "--wait=false")
+        wait_for("the namespace's Pods are gone", lambda: not self.get("pods", check=False), 90)
+
+    def tearDown(self):
+        """One leader at a time, tokens rise, old effects before new ones; and the timeline."""
+        lines, versions = self.lines(), self.watch.versions
+        overs = pods.hand_overs(lines, versions)
+        refused = sum(line.word == "refused" for line in lines)
+        print(f"\n--- {self.name}")
+        for note in self.notes:
+            print(f"    {note}")
+        for over in overs:
+            print(f"    {over}")
+        self.assertTrue(pods.terms_of(lines), f"no effect at all; {self.describe()}")
+        ROWS.append((self.name, [over.gap for over in overs], refused))
+        self.assertEqual([], pods.violations(lines, versions, self.is_fenced))
+
+    # --- acts ---
+
+    def install(self, name="worker", chart=WORKER, **values):
+        baton = {"image": image, "settings": {"profile": "aggressive"}, **values.pop("baton", {})}
+        values = {**{f"baton.{key}": value for key, value in baton.items()},
+                  **({"effects": str(self.folder)} if chart == WORKER else {}), **values}
+        words = itertools.chain(*(("--set-json", f"{key}={json.dumps(value)}") for key, value in values.items()))
+        helm("upgrade", "--install", name, chart, "--namespace", self.namespace, *words)
+
+    def k(self, *words, **options):
+        return kubectl("--namespace", self.namespace, *words, **options)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def patch(self, thing, patch, *words):
+        self.k("patch", thing, "--patch", json.dumps(patch), *words)
+
+    def rolled_out(self, what="deployment/worker", seconds=120):
+        self.k("rollout", "status", what, f"--timeout={seconds}s")
+
+    def leading(self, other_than=(), seconds=60, after_ns=None):
+        """The Pod whose effects are the newest, once they began after this call."""
+        start = after_ns or now_ns()
+
+        def newest():
+            terms = pods.terms_of(self.lines())
+            return terms and terms[-1].last_ns > start and terms[-1].pod not in other_than and terms[-1]
+        return wait_for(f"another leader than {other_than or 'none'} acts", newest, seconds)
+
+    # --- what is so ---
+
+    def lines(self):
+        return pods.read_lines(self.folder)
+
+    def get(self, *words, check=True):
+        answer = self.k("get", *words, "-o", "json", check=check)
+        thing = json.loads(answer.stdout or "{}")
+        return thing.get("items", thing)
+
+    def pods(self):
+        return self.get("pods", "-l", "app=worker")
+
+    def container(self, pod, name):
+        """(id, restarts, status)"""
+        status = self.get("pod", pod)["status"]
+        for each in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+            if each["name"] == name:
+                return each.get("containerID", "").rpartition("/")[2], each["restartCount"], each
+        return "", 0, {}
+
+    def describe(self):
+        logs = self.k("logs", "-l", "app=worker", "--all-containers", "--prefix", "--tail=8", check=False)
+        return self.k("get", "pods", "-o", "wide", check=False).stdout + logs.stdout
+
+    def last_hand_over(self):
+        return pods.hand_overs(self.lines(), self.watch.versions)[-1]
+
+    def assert_released(self, over):
+        """The work ended, then came the release, then the next leader."""
+        self.assertIsNotNone(over.released, f"not released: {over}")
+        self.assertLess(0, over.released)
+        self.assertLess(over.released, over.gap)
+
+    def assert_not_released_early(self, over):
+        if over.released is not None:
+            self.assertLess(0, over.released, f"released while the work ran: {over}")
+
+    def assert_not_released(self, over):
+        self.assertIsNone(over.released, f"released: {over}")

@@ -1,0 +1,332 @@
+// What the scenarios in Pods put beside the sidecar, as one static program, and the fenced store.
+//
+//   worker work       each effect is a line in $EFFECTS/effects and a request to the store
+//   worker store PORT refuses a token below the highest seen for a resource; prints each request
+//   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
+//
+// Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
+// or exit. How the worker takes loss and SIGTERM:
+//
+//   ASKS=always  polls GET /leader and works until the deadline of the last answer
+//   ASKS=once    asks until it leads, then works until its process ends
+//   ASKS=hold    holds /leader/events?hold=true; works on for WORKS_ON_MS after a loss
+//   SAYS_READY   posts /ready-to-lead when a term begins
+//   FOR_MS       ends by itself after so much work, as a Job does
+//   ON_TERM      exit | ignore | a number: works on for so many milliseconds
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+
+namespace {
+
+constexpr int kSidecarPort = 4040;
+constexpr std::int64_t kPerMs = 1'000'000;
+
+std::int64_t boottime_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+std::string setting(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : otherwise;
+}
+
+int connect_to(const char* address, int port, int timeout_ms) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000};
+  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  const int on = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  inet_pton(AF_INET, address, &to.sin_addr);
+  if (connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+    close(socket);
+    return -1;
+  }
+  return socket;
+}
+
+bool send_all(int socket, const std::string& text) {
+  return send(socket, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+}
+
+// The status document, or nothing. One connection serves all requests until it breaks.
+std::string ask(const std::string& method, const std::string& target, int timeout_ms) {
+  static int connection = -1;
+  if (connection < 0) {
+    connection = connect_to("127.0.0.1", kSidecarPort, timeout_ms);
+  }
+  std::string answer;
+  if (connection >= 0 &&
+      send_all(connection, method + " " + target +
+                               " HTTP/1.1\r\nHost: localhost\r\n"
+                               "Baton-Control: 1\r\nContent-Length: 0\r\n\r\n")) {
+    char part[4096];
+    for (;;) {
+      const ssize_t count = recv(connection, part, sizeof part, 0);
+      if (count <= 0) {
+        break;
+      }
+      answer.append(part, static_cast<std::size_t>(count));
+      const auto body = answer.find("\r\n\r\n");
+      const char* length = strcasestr(answer.c_str(), "content-length:");
+      if (body != std::string::npos && length != nullptr &&
+          answer.size() >= body + 4 + std::strtoul(length + 15, nullptr, 10)) {
+        return answer;
+      }
+    }
+  }
+  close(connection);
+  connection = -1;
+  return "";
+}
+
+// The value of a member of a JSON document of which no string holds a quotation mark.
+std::string member(const std::string& document, const std::string& name) {
+  auto at = document.find("\"" + name + "\":");
+  if (at == std::string::npos) {
+    return "";
+  }
+  at = document.find_first_not_of(" \"", at + name.size() + 3);
+  return document.substr(at, document.find_first_of("\",}", at) - at);
+}
+
+struct Leadership {
+  bool leads = false;
+  std::string token;
+  std::int64_t deadline_ns = 0;
+};
+
+Leadership read_leadership(const std::string& document) {
+  Leadership told;
+  told.leads = member(document, "isLeader") == "true";
+  told.token = member(document, "fencingToken");
+  told.deadline_ns = std::strtoll(member(document, "deadlineBoottimeNs").c_str(), nullptr, 10);
+  return told;
+}
+
+volatile sig_atomic_t got_sigterm = 0;
+
+class Worker {
+ public:
+  int run() {
+    log_ = open((setting("EFFECTS", "/effects") + "/effects").c_str(),
+                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    signal(SIGTERM, [](int) { got_sigterm = 1; });
+    write_line("start", "0");
+    const std::int64_t for_ms = std::atoll(setting("FOR_MS", "0").c_str());
+    while (!ended()) {
+      const Leadership now = asks_ == "hold" ? held() : polled();
+      if (now.leads) {
+        effect(now.token);
+        began_ns_ = began_ns_ != 0 ? began_ns_ : boottime_ns();
+        if (for_ms != 0 && boottime_ns() > began_ns_ + for_ms * kPerMs) {
+          break;
+        }
+      }
+      poll(nullptr, 0, now.leads ? 5 : 20);  // the pace of the work
+    }
+    write_line("exit", "0");
+    return 0;
+  }
+
+ private:
+  bool ended() {
+    if (got_sigterm == 0) {
+      return false;
+    }
+    if (term_ns_ == 0) {
+      term_ns_ = boottime_ns();
+      write_line("term", "0");
+    }
+    if (on_term_ == "ignore") {
+      return false;
+    }
+    return boottime_ns() >= term_ns_ + std::atoll(on_term_.c_str()) * kPerMs;
+  }
+
+  Leadership polled() {
+    if (asks_ == "once" && told_.leads) {
+      return told_;
+    }
+    if (const std::string answer = ask("GET", "/leader", 200); !answer.empty()) {
+      told_ = read_leadership(answer);
+    }
+    return told_.leads && boottime_ns() < told_.deadline_ns ? told_ : Leadership{};
+  }
+
+  // The end of the connection is the promise that the work has ended: so it is closed after that.
+  Leadership held() {
+    if (stream_ < 0) {
+      stream_ = connect_to("127.0.0.1", kSidecarPort, 1000);
+      if (stream_ < 0 || !send_all(stream_,
+                                   "GET /leader/events?hold=true HTTP/1.1\r\n"
+                                   "Host: localhost\r\n\r\n")) {
+        close(stream_);
+        stream_ = -1;
+        return {};
+      }
+      events_.clear();
+    }
+    pollfd readable{stream_, POLLIN, 0};
+    bool broke = false;
+    while (!broke && poll(&readable, 1, 0) > 0) {
+      char part[4096];
+      const ssize_t count = recv(stream_, part, sizeof part, 0);
+      broke = count <= 0;
+      events_.append(part, broke ? 0 : static_cast<std::size_t>(count));
+    }
+    if (const auto last = events_.rfind("data:");
+        last != std::string::npos && events_.find("\n", last) != std::string::npos) {
+      const Leadership told = read_leadership(events_.substr(last));
+      if (told_.leads && !told.leads) {
+        lost_ns_ = boottime_ns();
+      }
+      told_ = told.leads ? told : Leadership{false, told_.token, told_.deadline_ns};
+    }
+    const bool working_on = lost_ns_ != 0 && boottime_ns() < lost_ns_ + works_on_ms_ * kPerMs;
+    if (broke || (lost_ns_ != 0 && !working_on)) {
+      close(stream_);
+      stream_ = -1;
+      lost_ns_ = 0;
+      told_ = {};
+      return {};
+    }
+    return {told_.leads || working_on, told_.token, told_.deadline_ns};
+  }
+
+  void effect(const std::string& token) {
+    if (says_ready_ && token != ready_) {
+      ask("POST", "/ready-to-lead", 1000);
+      ready_ = token;
+    }
+    write_line("effect", token);
+    if (store_ < 0) {
+      store_ = connect_to(setting("STORE", "10.200.0.1").c_str(), 9000, 1000);
+    }
+    char verdict = 0;
+    if (store_ < 0 || !send_all(store_, resource_ + " " + token + " " + pod_ + "\n") ||
+        recv(store_, &verdict, 1, 0) != 1) {
+      close(store_);
+      store_ = -1;
+    } else if (verdict != '+') {
+      write_line("refused", token);
+    }
+  }
+
+  void write_line(const char* word, const std::string& token) const {
+    char line[256];
+    const int length =
+        std::snprintf(line, sizeof line, "%lld %s %s %s\n", static_cast<long long>(boottime_ns()),
+                      pod_.c_str(), word, token.c_str());
+    if (write(log_, line, static_cast<std::size_t>(length)) != length) {
+      _exit(3);
+    }
+  }
+
+  const std::string pod_ = setting("POD", "pod");
+  const std::string resource_ = setting("RESOURCE", "resource");
+  const std::string asks_ = setting("ASKS", "always");
+  const std::string on_term_ = setting("ON_TERM", "exit");
+  const std::int64_t works_on_ms_ = std::atoll(setting("WORKS_ON_MS", "0").c_str());
+  const bool says_ready_ = !setting("SAYS_READY", "").empty();
+  std::string ready_;  // token of the term that it said so for
+  int log_ = -1, store_ = -1, stream_ = -1;
+  Leadership told_;
+  std::string events_;
+  std::int64_t term_ns_ = 0, lost_ns_ = 0, began_ns_ = 0;
+};
+
+int serve_store(int port) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
+      listen(listener, 64) != 0) {
+    std::perror("worker: store");
+    return 1;
+  }
+  std::map<int, std::string> clients;        // with what of a line has come
+  std::map<std::string, long long> highest;  // by resource
+  for (;;) {
+    std::string sockets;
+    pollfd wanted[128] = {{listener, POLLIN, 0}};
+    nfds_t count = 1;
+    for (const auto& [client, text] : clients) {
+      if (count < 128) {
+        wanted[count++] = {client, POLLIN, 0};
+      }
+    }
+    poll(wanted, count, -1);
+    if ((wanted[0].revents & POLLIN) != 0) {
+      clients[accept(listener, nullptr, nullptr)];
+    }
+    for (nfds_t i = 1; i < count; ++i) {
+      if (wanted[i].revents == 0) {
+        continue;
+      }
+      char part[512];
+      const int client = wanted[i].fd;
+      const ssize_t length = recv(client, part, sizeof part, 0);
+      if (length <= 0) {
+        close(client);
+        clients.erase(client);
+        continue;
+      }
+      std::string& text = clients[client];
+      text.append(part, static_cast<std::size_t>(length));
+      for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
+        const auto space = text.find(' ');
+        const long long token = std::atoll(text.c_str() + space + 1);
+        long long& seen = highest[text.substr(0, space)];
+        const bool taken = token >= seen;
+        seen = taken ? token : seen;
+        std::printf("%lld %s %s\n", static_cast<long long>(boottime_ns()),
+                    text.substr(0, end).c_str(), taken ? "taken" : "refused");
+        text.erase(0, end + 1);
+        send_all(client, taken ? "+" : "-");
+      }
+    }
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::string what = count > 1 ? words[1] : "";
+  if (what == "work") {
+    return Worker().run();
+  }
+  if (what == "store" && count == 3) {
+    return serve_store(std::atoi(words[2]));
+  }
+  if (what == "say" && count >= 4) {
+    const std::string answer =
+        ask(words[2], words[3], 1000 * (count > 4 ? std::atoi(words[4]) : 1));
+    std::printf("%s\n", answer.c_str());
+    return answer.rfind("HTTP/1.1 2", 0) == 0 ? 0 : 1;
+  }
+  std::fprintf(stderr, "usage: worker work | store PORT | say METHOD TARGET [WAIT_S]\n");
+  return 2;
+}
