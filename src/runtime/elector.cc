@@ -96,6 +96,7 @@ void Elector::perform(election::Action& action) {
             requests_.submit([this, list] { deliver("list", client_.list(list.id)); });
           },
           [this](election::SendWrite& write) {
+            observer_.writes_to(write.write.base.uid);
             requests_.submit([this, put = std::move(write)] {
               const bool is_release = put.write.kind == election::WriteKind::release;
               if (is_release && before_release_) before_release_();

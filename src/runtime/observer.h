@@ -17,10 +17,13 @@ namespace baton::runtime {
 
 class Observer {
  public:
-  /// `side` null: no Kubernetes Events. `event` is the template of the Events: all but the message.
+  /// `side` null: no Kubernetes Events. `event` is the template of the Events: all but uid and
+  /// message.
   Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event);
 
   // Election's thread; each hands over and returns.
+  /// The Lease that a write goes to. Events carry its uid: kubectl describe finds them by it.
+  void writes_to(const std::string& lease_uid) { event_.lease_uid = lease_uid; }
   void notice(const election::Notice& notice, const election::Status& status);
   /// After each step. `server_date_s` as kube::LeaseClient has it.
   void stepped(const election::Status& status, std::int64_t server_date_s, Instant now);
@@ -37,7 +40,7 @@ class Observer {
 
   Worker& worker_;
   const std::shared_ptr<kube::SideClient> side_;
-  const kube::LeaseEvent event_;
+  kube::LeaseEvent event_;  // election's thread
   observe::Metrics metrics_;
   ClockCheck clock_check_;  // election's thread
 };

@@ -251,10 +251,12 @@ TEST(Rights, WithExtrasEventsAreOnTheLease) {
   Candidates candidates(1);
   ASSERT_GE(candidates.wait_for_leader(), 0);
   Api admin("admin");
+  // Where kubectl describe looks for them.
+  const json metadata = admin.get(kLeases + "/" + candidates.election()).json()["metadata"];
   EXPECT_TRUE(wait_until([&] {
     const json events = admin.get(kEvents).json();
     for (const json& event : events["items"]) {
-      if (event["involvedObject"].value("name", "") == candidates.election() &&
+      if (event["involvedObject"].value("uid", "") == metadata["uid"] &&
           event.value("message", "").find("became leader") != std::string::npos) {
         return true;
       }
