@@ -9,7 +9,7 @@
 //
 //   ASKS=always  polls GET /leader and works until the deadline of the last answer
 //   ASKS=once    asks until it leads, then works until its process ends
-//   ASKS=hold    holds /leader/events?hold=true; works on for WORKS_ON_MS after a loss
+//   ASKS=hold    holds /leader/events?hold=true; works on for WORKS_ON_MS while draining
 //   SAYS_READY   posts /ready-to-lead when a term begins
 //   FOR_MS       ends by itself after so much work, as a Job does
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
@@ -196,8 +196,8 @@ class Worker {
     if (const auto last = events_.rfind("data:");
         last != std::string::npos && events_.find("\n", last) != std::string::npos) {
       const Leadership told = read_leadership(events_.substr(last));
-      if (told_.leads && !told.leads) {
-        lost_ns_ = boottime_ns();
+      if (told_.leads && !told.leads && events_.find("draining", last) != std::string::npos) {
+        lost_ns_ = boottime_ns();  // the Lease is kept for as long as it works on
       }
       told_ = told.leads ? told : Leadership{false, told_.token, told_.deadline_ns};
     }
@@ -209,7 +209,8 @@ class Worker {
       told_ = {};
       return {};
     }
-    return {told_.leads || working_on, told_.token, told_.deadline_ns};
+    const bool leads = told_.leads && boottime_ns() < told_.deadline_ns;
+    return {leads || working_on, told_.token, told_.deadline_ns};
   }
 
   void effect(const std::string& token) {
