@@ -252,7 +252,7 @@ TEST(Rights, WithExtrasEventsAreOnTheLease) {
   ASSERT_GE(candidates.wait_for_leader(), 0);
   Api admin("admin");
   // Where kubectl describe looks for them.
-  const json metadata = admin.get(kLeases + "/" + candidates.election()).json()["metadata"];
+  const json metadata = lease_of(admin, candidates)["metadata"];
   EXPECT_TRUE(wait_until([&] {
     const json events = admin.get(kEvents).json();
     for (const json& event : events["items"]) {
