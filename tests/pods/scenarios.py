@@ -287,7 +287,7 @@ class Node(Scenario):
 
 class Helm(Scenario):
     def test_uninstall_and_install_again(self):
-        """The Lease stays with its token; the rights go before the Pods, so that nobody releases it."""
+        """The Lease stays with its token; the rights go before the Pods, so that it is held."""
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.rolled_out()
         old = self.leading()
