@@ -227,7 +227,7 @@ def first_yes_ns(connections, timeout_s, what):
 
 
 class Cluster:
-    """A real etcd and kube-apiserver by e2e/cluster."""
+    """A real etcd and kube-apiserver by e2e/control-plane."""
 
     def __init__(self, directory):
         self.dir = directory
@@ -236,10 +236,10 @@ class Cluster:
         # Built first: the API server may take minutes, and its wait below is for the start alone.
         self.bin = pathlib.Path(subprocess.run(
             [ROOT / "e2e/build"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
-        self._process = subprocess.Popen([ROOT / "e2e/cluster", "up", self.dir])
+        self._process = subprocess.Popen([ROOT / "e2e/control-plane", "up", self.dir])
         def ready():
             if self._process.poll() is not None:
-                raise BenchError(f"e2e/cluster ended with status {self._process.returncode}")
+                raise BenchError(f"e2e/control-plane ended with status {self._process.returncode}")
             return (self.dir / "ready").exists()
         until(ready, 60, "the control plane")
         return self

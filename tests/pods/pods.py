@@ -39,7 +39,7 @@ def helm(*words, check=True):
 
 
 def node(*words):
-    return run(ROOT / "e2e/node", *words)
+    return run(ROOT / "e2e/cluster", *words)
 
 
 def wait_for(what, function, seconds=60):

@@ -46,7 +46,7 @@ TestCluster::TestCluster() : folder_(make_folder("cluster")) {
   is_real_ = kind == "real";
   const std::string files = folder_ + "/files";
   const std::vector<std::string> command =
-      is_real_ ? std::vector<std::string>{BATON_SOURCE_FOLDER "/e2e/cluster", "up", files}
+      is_real_ ? std::vector<std::string>{BATON_SOURCE_FOLDER "/e2e/control-plane", "up", files}
                : std::vector<std::string>{BATON_PROGRAM_FOLDER "/baton-devserver", "--dir", files};
   server_ = std::make_unique<Process>(command, Process::Environment{}, folder_ + "/log");
   const auto ready = [&] { return std::filesystem::exists(files + "/ready"); };
