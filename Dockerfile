@@ -64,7 +64,8 @@ RUN set -eu; build=/baton/build/release; \
     mkdir usr/share/doc/baton; cp /baton/LICENSE usr/share/doc/baton/copyright
 
 FROM scratch
-ARG VERSION REVISION
+ARG VERSION
+ARG REVISION
 LABEL org.opencontainers.image.title="baton" \
       org.opencontainers.image.description="Leader election sidecar with fencing tokens" \
       org.opencontainers.image.licenses="Apache-2.0" \

@@ -30,7 +30,7 @@ class Image:
             data = gzip.decompress(data)
         with tarfile.open(fileobj=io.BytesIO(data)) as whole:
             manifest = json.load(whole.extractfile("manifest.json"))[0]
-            self.tags = manifest["RepoTags"]
+            self.tags = sorted({tag.split("/")[-1] for tag in manifest["RepoTags"]})
             self.config = json.load(whole.extractfile(manifest["Config"]))
             self.layers = [whole.extractfile(name).read() for name in manifest["Layers"]]
         self.root = folder
