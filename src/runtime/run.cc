@@ -25,6 +25,9 @@ using observe::Level;
 
 /// Reading the own Pod must not take longer than the kubelet's shortest patience, 2 s.
 constexpr Duration kPodReadTimeout = std::chrono::milliseconds(1500);
+// The server's clock has shown a new second within these reads.
+constexpr std::chrono::milliseconds kPodReadPause(200);
+constexpr Duration kPodReads = std::chrono::milliseconds(1200);
 /// What is queued for the API server's side traffic at the end gets this long.
 constexpr Duration kLastWords = std::chrono::milliseconds(500);
 /// Beyond this the election's thread is taken for stuck. It goes round every second.
@@ -181,22 +184,33 @@ class Process {
     worker_.submit([this, at] { look_for_proof(at); });
   }
 
+  /// Side worker's thread.
   void look_for_proof(Instant sigterm_at) {
-    const auto pod = side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
-    if (!pod.ok() || pod->uid != identity_.pod_uid) {
-      observe::log(Level::info, "own Pod gives no proof",
-                   {{"reason", pod.ok() ? "another Pod of this name" : pod.error()}});
-      return;
-    }
-    switch (judge_termination(settings_.sidecar, *pod, boot_now() - sigterm_at)) {
-      case TerminationProof::none: break;
-      case TerminationProof::work_has_ended:
-        elector_.post(election::WorkEnded{election::Proof::native_termination, ""});
-        break;
-      case TerminationProof::only_container_replaced:
-        elector_.post(election::OnlyContainerReplaced{});
-        break;
-    }
+    std::string why_not;
+    do {
+      const auto pod =
+          side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
+      if (!pod.ok() || pod->uid != identity_.pod_uid) {
+        why_not = pod.ok() ? "another Pod of this name" : pod.error();
+        continue;
+      }
+      switch (judge_termination(settings_.sidecar, *pod, boot_now() - sigterm_at)) {
+        case TerminationProof::none: return;
+        case TerminationProof::open: why_not = "deleted in the second of the SIGTERM"; break;
+        case TerminationProof::work_has_ended:
+          elector_.post(election::WorkEnded{election::Proof::native_termination, ""});
+          return;
+        case TerminationProof::only_container_replaced:
+          elector_.post(election::OnlyContainerReplaced{});
+          return;
+      }
+    } while (!exits_within(kPodReadPause) && boot_now() - sigterm_at < kPodReads);
+    observe::log(Level::info, "own Pod gives no proof", {{"reason", why_not}});
+  }
+
+  bool exits_within(std::chrono::milliseconds pause) {
+    pollfd exited{exited_.get(), POLLIN, 0};
+    return ::poll(&exited, 1, static_cast<int>(pause.count())) != 0;
   }
 
   const config::Settings& settings_;

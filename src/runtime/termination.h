@@ -8,6 +8,7 @@ namespace baton::runtime {
 
 enum class TerminationProof {
   none,                     // wait for (a), (b), (c) or (e)
+  open,                     // the server's clock, in whole seconds, leaves it open: read again
   work_has_ended,           // (d)
   only_container_replaced,  // no deletionTimestamp: the Pod lives on
 };

@@ -37,10 +37,21 @@ TEST(Section5d, AtTheEndOfTheGracePeriodTheMainContainerMayStillWork) {
 TEST(Section5d, ADeletionThatDidNotSurelyPrecedeTheSigtermProvesNothing) {
   // Only this container was stopped, in second 100; the Pod was deleted in the same second.
   EXPECT_EQ(judge_termination(Sidecar::native, deleted_pod(100), milliseconds(20)),
-            TerminationProof::none);
+            TerminationProof::open);
   // Read three seconds later, the SIGTERM still came no later than second 100.
   EXPECT_EQ(judge_termination(Sidecar::native, deleted_pod(103), seconds(3)),
-            TerminationProof::none);
+            TerminationProof::open);
+  // Stopped at 100.6, deleted at 100.8, read at 101.1.
+  EXPECT_EQ(judge_termination(Sidecar::native, deleted_pod(101), milliseconds(500)),
+            TerminationProof::open);
+}
+
+TEST(Section5d, ASecondReadingTellsWhatWholeSecondsLeftOpen) {
+  // SIGTERM at 101.7. At 101.71 it may have come at 100.99, before a deletion at 100.999.
+  EXPECT_EQ(judge_termination(Sidecar::native, deleted_pod(101), milliseconds(10)),
+            TerminationProof::open);
+  EXPECT_EQ(judge_termination(Sidecar::native, deleted_pod(102), milliseconds(310)),
+            TerminationProof::work_has_ended);
 }
 
 TEST(Section5d, WithoutDeletionTimestampOnlyTheContainerIsReplaced) {
