@@ -1,5 +1,5 @@
 // What others need to know of a running test cluster, as files in one folder: a kubeconfig per
-// user, `kind`, `control`, and last of all `ready`. `e2e/control-plane` writes the same for a real one.
+// user, `kind`, `control`, and last of all `ready`. `e2e/control-plane` does for a real one.
 #pragma once
 
 #include <string>
