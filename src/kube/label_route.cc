@@ -13,8 +13,6 @@ using election::FailureKind;
 using nlohmann::json;
 
 constexpr char kLabel[] = "baton/leader";
-/// A Pod's status changes of itself, so a conflict is no rarity.
-constexpr int kTries = 3;
 
 class LabelRoute : public Route {
  public:
@@ -31,7 +29,7 @@ class LabelRoute : public Route {
   std::optional<Failure> show(election::Token, const std::function<bool()>& leads) override {
     requests_.begin_attempt();
     SideAnswer answer;
-    for (int i = 0; i < kTries; ++i) {
+    for (int i = 0; i < RouteRequests::kTries; ++i) {
       answer =
           requests_.send("GET", "/api/v1", "/pods?labelSelector=baton%2Fleader%3D" + election_);
       if (answer.status != 200) return requests_.failed("list pods", answer);

@@ -12,6 +12,10 @@ namespace baton::kube {
 
 class RouteRequests {
  public:
+  /// Attempts after a conflict. A Pod's status changes of itself; whoever else writes a slice does
+  /// so once a term, more often is somebody's mistake.
+  static constexpr int kTries = 3;
+
   /// `needs` are the rights that the route needs, for the mend.
   RouteRequests(std::shared_ptr<SideClient> side, std::string namespace_name, std::string needs,
                 election::Duration timeout)

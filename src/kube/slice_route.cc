@@ -18,8 +18,6 @@ constexpr char kManager[] = "baton";
 constexpr char kManagedBy[] = "endpointslice.kubernetes.io/managed-by";
 constexpr char kServiceName[] = "kubernetes.io/service-name";
 constexpr char kToken[] = "baton/fencing-token";
-/// Whoever else writes it does so once a term; more often is somebody's mistake.
-constexpr int kTries = 3;
 
 /// The object of this name, an empty one where it is none.
 json& object_in(json& parent, const char* name) {
@@ -78,7 +76,7 @@ class SliceRoute : public Route {
     const std::string path = "/endpointslices/" + service_;
     const std::string named = " endpointslice " + own_pod_.namespace_name + "/" + service_;
     SideAnswer answer;
-    for (int i = 0; i < kTries; ++i) {
+    for (int i = 0; i < RouteRequests::kTries; ++i) {
       answer = requests_.send("GET", kApi, path);
       json stored;
       if (answer.status == 200) {
