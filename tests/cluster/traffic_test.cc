@@ -129,7 +129,9 @@ TEST_F(Traffic, AStoppedLeaderDoesNotTakeTheSliceBack) {
   const auto pair = candidates(pods, by_slice_);
   const int first = pair->wait_for_leader();
   ASSERT_GE(first, 0);
-  ASSERT_TRUE(wait_until([&] { return led_to() == pods.name(first); }));
+  // Not between the write and its answer: what it then takes away it would not tell.
+  ASSERT_TRUE(wait_until([&] { return !pair->at(first).log_lines("traffic led here").empty(); }));
+  ASSERT_EQ(led_to(), pods.name(first));
   pair->at(first).process().send(SIGSTOP);
   const int second = pair->wait_for_leader(first);
   EXPECT_TRUE(wait_until([&] { return led_to() == pods.name(1 - first); }));
