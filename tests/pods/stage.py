@@ -18,6 +18,13 @@ TIMES = 10
 store = None
 image = {}
 
+# Lets the worker work until its process ends, whatever the sidecar says: then the order of things is
+# the kubelet's and the sidecar's work alone.
+UNTIL_IT_ENDS = {"ASKS": "once", "ON_TERM": "1500"}
+# Works until it is killed, and has promised that its holding connection ends no sooner.
+UNTIL_KILLED = {"ASKS": "hold", "WORKS_ON_MS": "3600000", "ON_TERM": "ignore"}
+BALANCED = {"settings": {}}
+
 
 def set_up(times):
     """Images, charts and the store; called on the node."""
@@ -38,7 +45,9 @@ def set_up(times):
         pods.node("ctr", "image", "import", each)
     repository, _, tag = name.rpartition(":")
     full = name if "." in name.partition("/")[0] else f"docker.io/library/{name}"
-    pods.node("ctr", "image", "tag", "--force", full, full.rpartition(":")[0] + ":other")
+    for tag_too in (full.rpartition(":")[0] + ":other", "docker.io/library/baton:0.1.0"):
+        if tag_too != full:
+            pods.node("ctr", "image", "tag", "--force", full, tag_too)
     image = {"repository": repository.removeprefix("docker.io/library/"), "tag": tag}
     pods.copy_charts()
     with open(EFFECTS / "store", "w") as log:
@@ -52,23 +61,28 @@ def tear_down():
 
 def print_table():
     print("\nscenario                                   hand-overs  without effect, median / max ms  refused")
-    for name, gaps, refused in ROWS:
+    for name, gaps, refused in sorted(ROWS):
         figures = f"{statistics.median(gaps):8.0f} / {max(gaps):.0f}" if gaps else "       -"
         print(f"{name:42} {len(gaps):10}  {figures:31}  {refused:7}")
 
 
+def scenario_name(test):
+    return ".".join(test.id().split(".")[-2:]).replace(".test_", ": ").replace("_", " ")
+
+
 class Scenario(unittest.TestCase):
     is_fenced = False  # may the store's refusals stand in for the order of effects?
+    is_alone = False  # or do others run beside it?
     maxDiff = None
 
     def setUp(self):
-        self.name = self.id().split(".", 1)[1].replace(".test_", ": ").replace("_", " ")
+        self.name = scenario_name(self)
         self.namespace = f"{self.id().split('test_', 1)[1].replace('_', '-')}-{now_ns() % 1000000:06}"
         self.folder = EFFECTS / self.namespace
         self.folder.mkdir(mode=0o777)
         self.folder.chmod(0o777)
         self.began_ns = now_ns()
-        self.notes = []
+        self.timeline = []
         kubectl("create", "namespace", self.namespace)
         self.watch = pods.LeaseWatch(self.namespace, "worker")
         self.addCleanup(self.clean_up)
@@ -83,11 +97,7 @@ class Scenario(unittest.TestCase):
         lines, versions = self.lines(), self.watch.versions
         overs = pods.hand_overs(lines, versions)
         refused = sum(line.word == "refused" for line in lines)
-        print(f"\n--- {self.name}")
-        for note in self.notes:
-            print(f"    {note}")
-        for over in overs:
-            print(f"    {over}")
+        self.timeline += overs
         self.assertTrue(pods.terms_of(lines), f"no effect at all; {self.describe()}")
         ROWS.append((self.name, [over.gap for over in overs], refused))
         self.assertEqual([], pods.violations(lines, versions, self.is_fenced))
@@ -105,7 +115,7 @@ class Scenario(unittest.TestCase):
         return kubectl("--namespace", self.namespace, *words, **options)
 
     def note(self, text):
-        self.notes.append(text)
+        self.timeline.append(text)
 
     def patch(self, thing, patch, *words):
         self.k("patch", thing, "--patch", json.dumps(patch), *words)

@@ -1,0 +1,80 @@
+"""Charts, policies, and the page that a newcomer follows."""
+import unittest
+
+import stage
+from pods import ENVIRONMENT, ROOT, WORK, helm, kubectl
+from stage import BALANCED, UNTIL_IT_ENDS, Scenario
+
+
+class Helm(Scenario):
+    def test_uninstall_and_install_again(self):
+        """The Lease stays with its token; the rights go before the Pods, so that it is held."""
+        self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
+        self.rolled_out()
+        old = self.leading()
+        helm("uninstall", "worker", "--namespace", self.namespace, "--wait")
+        lease = self.get("lease", "worker")
+        self.assertEqual(str(old.token), lease["metadata"]["annotations"]["baton/fencing-token"])
+        self.note("uninstalled; the Lease is " + ("held" if lease["spec"]["holderIdentity"] else "released"))
+        self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
+        self.assertLess(old.token, self.leading(other_than=[old.pod]).token)
+
+    def test_missing_rights(self):
+        """The Pod stays up, not Ready, says why, and recovers when the Role appears."""
+        self.install(baton={**BALANCED, "replicas": 1})
+        self.leading()
+        self.k("delete", "rolebinding", "baton-lease-worker")
+        self.k("rollout", "restart", "deployment/worker")
+        pod = stage.wait_for("a new Pod runs", lambda: [
+            p["metadata"]["name"] for p in self.pods()
+            if any(c.get("started") and not c["ready"] for c in p["status"].get("initContainerStatuses", []))])[0]
+        why = stage.wait_for("a reason", lambda: (lambda text: "orbidden" in text and text)(
+            self.k("exec", pod, "-c", "baton", "--", "/baton", "status", check=False).stdout))
+        self.note(" ".join(why.split())[:200])
+        self.install(baton={**BALANCED, "replicas": 1})
+        self.rolled_out()
+        self.leading()
+
+
+class Policies(Scenario):
+    def test_injection_and_guard(self):
+        """An unmodified Deployment gets the sidecar by an annotation; hands cannot lower the token."""
+        kubectl("label", "namespace", self.namespace, "baton/injection=enabled")
+        self.addCleanup(helm, "uninstall", "policies", "--namespace", self.namespace)
+        self.install("policies", WORK / "charts/baton", **{"guard.enabled": True, "injection.enabled": True})
+        self.install("election", WORK / "charts/baton", baton={"election": "worker"})
+        deployment = {
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "worker"},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "worker"}}, "template": {
+                "metadata": {"labels": {"app": "worker"}, "annotations": {"baton/election": "worker"}},
+                "spec": {"serviceAccountName": "worker", "automountServiceAccountToken": False, "containers": [{
+                    "name": "worker", "image": "worker:test", "imagePullPolicy": "Never",
+                    "command": ["/worker", "work"], "env": [
+                        {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                        {"name": "ON_TERM", "value": "1500"}],
+                    "volumeMounts": [{"name": "effects", "mountPath": "/effects"}]}],
+                    "volumes": [{"name": "effects", "hostPath": {"path": str(self.folder)}}]}}}}
+        stage.time.sleep(5)  # a policy acts some seconds after it was made
+        self.k("apply", "-f", "-", input=stage.json.dumps(deployment))
+        self.rolled_out()
+        old = self.leading()
+        self.assertEqual(["baton"], [c["name"] for c in self.get("pod", old.pod)["spec"]["initContainers"]])
+        for patch in ({"metadata": {"annotations": {"baton/fencing-token": "1"}}},
+                      {"spec": {"holderIdentity": "by-hand"}}):
+            refused = self.k("patch", "lease/worker", "--type=merge", "--patch", stage.json.dumps(patch), check=False)
+            self.assertIn("baton-token-guard", refused.stderr)
+        self.note(refused.stderr.strip()[:230])
+        self.assertIn("baton-deletion-guard", self.k("delete", "lease/worker", check=False).stderr)
+        self.k("delete", "pod", old.pod, "--wait=false")
+        self.leading(other_than=[old.pod])
+        self.assert_released(self.last_hand_over())
+
+
+class Page(unittest.TestCase):
+    is_alone = False
+
+    def test_getting_started(self):
+        self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false")
+        done = stage.pods.run(ROOT / "tests/examples/getting_started", check=False, env=ENVIRONMENT)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.timeline = done.stdout.splitlines()[-1:]
