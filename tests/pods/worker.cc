@@ -11,6 +11,7 @@
 //   ASKS=once    asks until it leads, then works until its process ends
 //   ASKS=hold    holds /leader/events?hold=true; works on for WORKS_ON_MS while draining
 //   SAYS_READY   posts /ready-to-lead when a term begins
+//   PACE_MS      between two effects, 5 unless set
 //   FOR_MS       ends by itself after so much work, as a Job does
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
 #include <arpa/inet.h>
@@ -141,7 +142,7 @@ class Worker {
           break;
         }
       }
-      poll(nullptr, 0, now.leads ? 5 : 20);  // the pace of the work
+      poll(nullptr, 0, now.leads ? pace_ms_ : 20);
     }
     write_line("exit", "0");
     return 0;
@@ -247,6 +248,7 @@ class Worker {
   const std::string asks_ = setting("ASKS", "always");
   const std::string on_term_ = setting("ON_TERM", "exit");
   const std::int64_t works_on_ms_ = std::atoll(setting("WORKS_ON_MS", "0").c_str());
+  const int pace_ms_ = std::atoi(setting("PACE_MS", "5").c_str());
   const bool says_ready_ = !setting("SAYS_READY", "").empty();
   std::string ready_;  // token of the term that it said so for
   int log_ = -1, store_ = -1, stream_ = -1;
