@@ -74,7 +74,7 @@ class Page(unittest.TestCase):
     is_alone = False
 
     def test_getting_started(self):
-        self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false")
+        self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false", check=False)
         done = stage.pods.run(ROOT / "tests/examples/getting_started", check=False, env=ENVIRONMENT)
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
         self.timeline = done.stdout.splitlines()[-1:]
