@@ -51,8 +51,7 @@ mends it. Every named template for users begins with this one.
 
 {{- /* Rules R3 and R15, over the profile's timings with the settings on top. */}}
 {{- define "baton.checkTimings" -}}
-{{- $profiles := include "baton.profiles" . | fromYaml -}}
-{{- $timings := mergeOverwrite (dict) (index $profiles (default "balanced" .profile)) . -}}
+{{- $timings := include "baton.timings" . | fromYaml -}}
 {{- $us := dict -}}
 {{- range $key := list "lease-duration" "renew-deadline" "renew-period" "request-timeout" "retry-min" "retry-max" -}}
   {{- $length := include "baton.microseconds" (index $timings $key) | int64 -}}
@@ -77,6 +76,11 @@ mends it. Every named template for users begins with this one.
 {{- if ge $attempts $deadline -}}
   {{- printf "baton.settings: renew-period + 3 x request-timeout + 2 x retry-max is %dms, not below the renew-deadline of %s, and three attempts to renew must fit: shorten renew-period or request-timeout" (div $attempts 1000) (index $timings "renew-deadline") | fail -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "baton.timings" -}}
+{{- $profiles := include "baton.profiles" . | fromYaml -}}
+{{- mergeOverwrite (dict) (index $profiles (default "balanced" .profile)) . | toYaml -}}
 {{- end -}}
 
 {{- define "baton.profiles" -}}

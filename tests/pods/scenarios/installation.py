@@ -68,13 +68,46 @@ class Policies(Scenario):
         self.k("delete", "pod", old.pod, "--wait=false")
         self.leading(other_than=[old.pod])
         self.assert_released(self.last_hand_over())
+        self.inject_into_a_strict_namespace()
+
+    def inject_into_a_strict_namespace(self):
+        """Pod Security restricted, a quota, a LimitRange, no token, and an init container of its own."""
+        name = f"{self.namespace}-strict"
+        limits = {"cpu": "100m", "memory": "64Mi"}
+        restricted = {"runAsNonRoot": True, "runAsUser": 1000, "allowPrivilegeEscalation": False,
+                      "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+        own = {"image": "worker:test", "imagePullPolicy": "Never", "securityContext": restricted}
+        things = [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {
+                "baton/injection": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}}},
+            {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "all"}, "spec": {
+                "hard": {"pods": "1", "requests.cpu": "1", "limits.cpu": "1", "limits.memory": "1Gi"}}},
+            {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "all"}, "spec": {"limits": [
+                {"type": "Container", "default": limits, "defaultRequest": limits, "max": limits}]}}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {
+            "name": "strict", "annotations": {"baton/election": "worker"}}, "spec": {
+                "serviceAccountName": "worker", "automountServiceAccountToken": False,
+                "initContainers": [{**own, "name": "migrate", "command": ["/bin/sh", "-c", "exit 0"]}],
+                "containers": [{**own, "name": "worker", "command": ["/bin/sh", "-c", "exec /bin/busybox sleep 600"]}]}}
+        self.addCleanup(kubectl, "delete", "namespace", name, "--wait=false")
+        self.create(name, *things)
+        helm("install", "election", WORK / "charts/baton", "--namespace", name, "--set", "baton.election=worker")
+        self.create(name, pod)
+        kubectl("--namespace", name, "wait", "--for=condition=Ready", "pod/strict", "--timeout=60s")
+        holder = kubectl("--namespace", name, "get", "lease", "worker", "-o", "jsonpath={.spec.holderIdentity}").stdout
+        self.assertTrue(holder.startswith("strict_"), holder)
+        self.note(f"in a strict namespace: {holder}")
+
+    def create(self, namespace, *things):
+        kubectl("create", "--namespace", namespace, "-f", "-",
+                input="\n---\n".join(stage.json.dumps(each) for each in things))
 
 
 class Page(unittest.TestCase):
     is_alone = False
 
     def test_getting_started(self):
-        self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false")
+        self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false", check=False)
         done = stage.pods.run(ROOT / "tests/examples/getting_started", check=False, env=ENVIRONMENT)
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
         self.timeline = done.stdout.splitlines()[-1:]
