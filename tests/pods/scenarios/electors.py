@@ -123,6 +123,9 @@ class ForeignElector(Foreign):
         self.transition(max((t for t in pods.terms_of(self.lines()) if is_client_go(t.pod)),
                             key=lambda term: term.token), "client-go scaled to 0")
         led = self.leading()
+        bare = json.dumps({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "worker"}})
+        self.assertIn("baton-token-guard", self.k("replace", "-f", "-", input=bare, check=False).stderr)
+        self.assertIn("baton-deletion-guard", self.k("replace", "--force", "-f", "-", input=bare, check=False).stderr)
         self.k("scale", "deployment/worker", "--replicas=0")
         self.k("scale", "deployment/client-go", "--replicas=1")
         refusal = wait_for("client-go is refused", lambda: [
