@@ -2,6 +2,7 @@
 //
 //   worker work       each effect is a line in $EFFECTS/effects and a request to the store
 //   worker store PORT refuses a token below the highest seen for a resource; prints each request
+//   worker clocks     prints CLOCK_BOOTTIME and CLOCK_REALTIME, in ns
 //   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
 // Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
@@ -36,11 +37,13 @@ namespace {
 constexpr int kSidecarPort = 4040;
 constexpr std::int64_t kPerMs = 1'000'000;
 
-std::int64_t boottime_ns() {
+std::int64_t read_clock(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
+
+std::int64_t boottime_ns() { return read_clock(CLOCK_BOOTTIME); }
 
 std::string setting(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
@@ -339,6 +342,11 @@ int main(int count, char** words) {
   }
   if (what == "store" && count == 3) {
     return serve_store(std::atoi(words[2]));
+  }
+  if (what == "clocks") {
+    std::printf("%lld %lld\n", static_cast<long long>(boottime_ns()),
+                static_cast<long long>(read_clock(CLOCK_REALTIME)));
+    return 0;
   }
   if (what == "say" && count >= 4) {
     const std::string answer =
