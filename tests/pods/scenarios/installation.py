@@ -18,6 +18,11 @@ class Helm(Scenario):
         self.note("uninstalled; the Lease is " + ("held" if lease["spec"]["holderIdentity"] else "released"))
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.assertLess(old.token, self.leading(other_than=[old.pod]).token)
+        self.k("scale", "deployment/worker", "--replicas=0")
+        stage.wait_for("no Pod is left", lambda: not self.pods())
+        helm("uninstall", "worker", "--namespace", self.namespace, "--wait")
+        self.assertEqual("", self.get("lease", "worker")["spec"]["holderIdentity"])
+        self.note("scaled to none before: the Lease is released")
 
     @on_our_node
     def test_missing_rights(self):
