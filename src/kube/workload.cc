@@ -117,8 +117,9 @@ Result<Workload> read_workload(SideClient& side, const std::string& namespace_na
     owner = controller_of(parse_kind(*body, {"ReplicaSet"}));
   }
   if (owner.kind != "Deployment" && owner.kind != "StatefulSet") {
-    return Error{"it belongs to no Deployment or StatefulSet" +
-                 (owner.kind.empty() ? "" : " but to the " + printable(owner.kind + " " + owner.name))};
+    return Error{
+        "it belongs to no Deployment or StatefulSet" +
+        (owner.kind.empty() ? "" : " but to the " + printable(owner.kind + " " + owner.name))};
   }
   const auto body = get(side, namespace_name, owner, timeout);
   return body ? decode_workload(*body) : Error{body.error()};
