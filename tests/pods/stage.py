@@ -86,6 +86,7 @@ def scenario_name(test):
 class Scenario(unittest.TestCase):
     is_fenced = False  # may the store's refusals stand in for the order of effects?
     is_alone = False  # or do others run beside it?
+    is_long = False
     maxDiff = None
 
     def setUp(self):

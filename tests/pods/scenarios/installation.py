@@ -45,6 +45,8 @@ class Helm(Scenario):
 
 @on_our_node
 class Policies(Scenario):
+    is_alone = True  # they are the cluster's
+
     def test_injection_and_guard(self):
         """An unmodified Deployment gets the sidecar by an annotation; hands cannot lower the token."""
         kubectl("label", "namespace", self.namespace, "baton/injection=enabled")
@@ -113,7 +115,7 @@ class Policies(Scenario):
 
 @on_our_node
 class Page(unittest.TestCase):
-    is_alone = False
+    is_alone = is_long = False
 
     def test_getting_started(self):
         self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false", check=False)
