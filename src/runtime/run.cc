@@ -100,7 +100,9 @@ class Process {
         incarnation_(std::move(incarnation)),
         side_(std::make_shared<kube::SideClient>(credentials)),
         observer_(worker_, settings.events ? side_ : nullptr,
-                  {identity_.namespace_name, settings.election, "", identity_.holder, ""}),
+                  {"Lease", identity_.namespace_name, settings.election, "", identity_.holder, ""},
+                  {"Pod", identity_.namespace_name, identity_.pod_name, identity_.pod_uid,
+                   identity_.holder, "", "Warning"}),
         traffic_(traffic_routes(settings, identity_, side_), board_, settings.timings,
                  [this](const auto& route, auto kind) { observer_.request_failed(route, kind); }),
         elector_(
@@ -239,14 +241,15 @@ int run(const config::Settings& settings) {
   const auto cluster = kube::find_cluster(settings.kubeconfig, settings.context);
   if (!cluster.ok()) return refuse(cluster.error());
   const auto credentials = std::make_shared<kube::Credentials>(*cluster);
-  const Identity identity = find_identity(settings, *credentials);
-  auto incarnation = claim_incarnation(identity, settings.election);
+  const auto identity = find_identity(settings, *credentials);
+  if (!identity.ok()) return refuse(identity.error());
+  auto incarnation = claim_incarnation(*identity, settings.election);
   if (!incarnation.ok()) return refuse(incarnation.error());
   observe::set_common_fields({{"election", settings.election},
-                              {"namespace", identity.namespace_name},
-                              {"identity", identity.holder}});
+                              {"namespace", identity->namespace_name},
+                              {"identity", identity->holder}});
 
-  Process process(settings, credentials, identity, std::move(incarnation).value(), start);
+  Process process(settings, credentials, *identity, std::move(incarnation).value(), start);
   std::string error = process.open_listeners();
   if (error.empty()) error = process.open_recording();
   if (!error.empty()) return refuse(error);

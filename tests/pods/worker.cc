@@ -2,6 +2,7 @@
 //
 //   worker work       each effect is a line in $EFFECTS/effects and a request to the store
 //   worker store PORT refuses a token below the highest seen for a resource; prints each request
+//   worker clocks     prints CLOCK_BOOTTIME and CLOCK_REALTIME, in ns
 //   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
 // Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
@@ -13,6 +14,7 @@
 //   SAYS_READY   posts /ready-to-lead when a term begins
 //   PACE_MS      between two effects, 5 unless set
 //   FOR_MS       ends by itself after so much work, as a Job does
+//   SIDECAR      path of the sidecar's Unix socket, where it is not on 127.0.0.1:4040
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,6 +22,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,33 +38,51 @@ namespace {
 constexpr int kSidecarPort = 4040;
 constexpr std::int64_t kPerMs = 1'000'000;
 
-std::int64_t boottime_ns() {
+std::int64_t read_clock(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
+
+std::int64_t boottime_ns() { return read_clock(CLOCK_BOOTTIME); }
 
 std::string setting(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : otherwise;
 }
 
-int connect_to(const char* address, int port, int timeout_ms) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+// A new socket, connected, or -1.
+int connect_to(const sockaddr& to, socklen_t size, int timeout_ms) {
+  const int socket = ::socket(to.sa_family, SOCK_STREAM, 0);
   const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000};
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   const int on = 1;
-  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  inet_pton(AF_INET, address, &to.sin_addr);
-  if (connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // where it is TCP
+  if (connect(socket, &to, size) != 0) {
     close(socket);
     return -1;
   }
   return socket;
+}
+
+int connect_to(const char* address, int port, int timeout_ms) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  inet_pton(AF_INET, address, &to.sin_addr);
+  return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
+}
+
+int connect_to_sidecar(int timeout_ms) {
+  const std::string path = setting("SIDECAR", "");
+  if (path.empty()) {
+    return connect_to("127.0.0.1", kSidecarPort, timeout_ms);
+  }
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  path.copy(to.sun_path, sizeof to.sun_path - 1);
+  return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
 }
 
 bool send_all(int socket, const std::string& text) {
@@ -72,7 +93,7 @@ bool send_all(int socket, const std::string& text) {
 std::string ask(const std::string& method, const std::string& target, int timeout_ms) {
   static int connection = -1;
   if (connection < 0) {
-    connection = connect_to("127.0.0.1", kSidecarPort, timeout_ms);
+    connection = connect_to_sidecar(timeout_ms);
   }
   std::string answer;
   if (connection >= 0 &&
@@ -176,7 +197,7 @@ class Worker {
   // The end of the connection is the promise that the work has ended: so it is closed after that.
   Leadership held() {
     if (stream_ < 0) {
-      stream_ = connect_to("127.0.0.1", kSidecarPort, 1000);
+      stream_ = connect_to_sidecar(1000);
       if (stream_ < 0 || !send_all(stream_,
                                    "GET /leader/events?hold=true HTTP/1.1\r\n"
                                    "Host: localhost\r\n\r\n")) {
@@ -323,6 +344,11 @@ int main(int count, char** words) {
   }
   if (what == "store" && count == 3) {
     return serve_store(std::atoi(words[2]));
+  }
+  if (what == "clocks") {
+    std::printf("%lld %lld\n", static_cast<long long>(boottime_ns()),
+                static_cast<long long>(read_clock(CLOCK_REALTIME)));
+    return 0;
   }
   if (what == "say" && count >= 4) {
     const std::string answer =

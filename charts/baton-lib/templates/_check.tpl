@@ -13,6 +13,14 @@ mends it. Every named template for users begins with this one.
 {{- if and $values.socket (hasKey $values.settings "local-address") -}}
   {{- fail "baton.socket and baton.settings.local-address both say where the local API listens: remove one of them" -}}
 {{- end -}}
+{{- if not $values.probePort -}}
+  {{- if not $values.socket -}}
+    {{- fail "baton.probePort is 0, and without a port the probes need a socket: set baton.socket=true, or a port of its own for each workload with hostNetwork" -}}
+  {{- end -}}
+  {{- if $values.podMonitor.enabled -}}
+    {{- fail "baton.podMonitor scrapes baton.probePort, which is 0: set a port, or baton.podMonitor.enabled=false" -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (not $values.extras) (eq (toString (index $values.settings "events")) "true") -}}
   {{- fail "baton.settings.events needs the right to create Events: set baton.extras=true, or remove the setting" -}}
 {{- end -}}

@@ -152,6 +152,13 @@ Who leads: kubectl -n {{ .Release.Namespace }} get lease {{ $values.election }}
 Without baton.extras there are no Events, and a native sidecar releases the Lease only when the
 application says that its work has ended, or when the last answer has run out (docs/termination.md).
 {{- end }}
+{{- $deadline := index (include "baton.timings" $values.settings | fromYaml) "renew-deadline" }}
+{{- if le (mul (int $values.terminationGracePeriodSeconds) 1000000) (include "baton.microseconds" $deadline | int64) }}
+
+baton.terminationGracePeriodSeconds is {{ int $values.terminationGracePeriodSeconds }}, not above the renew-deadline of {{ $deadline }}: a deleted leader whose work is not
+proven to have ended is killed before it may release, and the next one waits for the whole
+lease-duration. Set it to at least {{ add (div (include "baton.microseconds" $deadline | int64) 1000000) 1 }} (docs/termination.md).
+{{- end }}
 {{- if ne $values.leaderService.by "none" }}
 
 Requests to the leader: the Service {{ include "baton.leaderServiceName" $values }}.

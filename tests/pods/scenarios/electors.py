@@ -198,6 +198,8 @@ class Version(Scenario):
 
 
 class Token(Scenario):
+    is_long = True  # so it begins with the first
+
     def test_rotated(self):
         """The shortest there is: the kubelet renews it after 480 s of its 600. The API server notes in the
         Lease which token each renewal came with; the old one is tried until it is refused."""

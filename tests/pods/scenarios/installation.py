@@ -2,7 +2,7 @@
 import unittest
 
 import stage
-from pods import ENVIRONMENT, ROOT, WORK, helm, kubectl
+from pods import ENVIRONMENT, ROOT, WORK, helm, kubectl, on_our_node
 from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
 
@@ -18,7 +18,13 @@ class Helm(Scenario):
         self.note("uninstalled; the Lease is " + ("held" if lease["spec"]["holderIdentity"] else "released"))
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.assertLess(old.token, self.leading(other_than=[old.pod]).token)
+        self.k("scale", "deployment/worker", "--replicas=0")
+        stage.wait_for("no Pod is left", lambda: not self.pods())
+        helm("uninstall", "worker", "--namespace", self.namespace, "--wait")
+        self.assertEqual("", self.get("lease", "worker")["spec"]["holderIdentity"])
+        self.note("scaled to none before: the Lease is released")
 
+    @on_our_node
     def test_missing_rights(self):
         """The Pod stays up, not Ready, says why, and recovers when the Role appears."""
         self.install(baton={**BALANCED, "replicas": 1})
@@ -28,15 +34,19 @@ class Helm(Scenario):
         pod = stage.wait_for("a new Pod runs", lambda: [
             p["metadata"]["name"] for p in self.pods()
             if any(c.get("started") and not c["ready"] for c in p["status"].get("initContainerStatuses", []))])[0]
-        why = stage.wait_for("a reason", lambda: (lambda text: "orbidden" in text and text)(
-            self.k("exec", pod, "-c", "baton", "--", "/baton", "status", check=False).stdout))
-        self.note(" ".join(why.split())[:200])
+        self.assertIn("forbidden", self.why_unready(pod))
+        stage.wait_for("an Event on the Pod", lambda: [
+            each for each in self.get("events", f"--field-selector=involvedObject.name={pod},type=Warning")
+            if "blocked: reading the Lease is refused" in each["message"]])
         self.install(baton={**BALANCED, "replicas": 1})
         self.rolled_out()
         self.leading()
 
 
+@on_our_node
 class Policies(Scenario):
+    is_alone = True  # they are the cluster's
+
     def test_injection_and_guard(self):
         """An unmodified Deployment gets the sidecar by an annotation; hands cannot lower the token."""
         kubectl("label", "namespace", self.namespace, "baton/injection=enabled")
@@ -103,8 +113,9 @@ class Policies(Scenario):
                 input="\n---\n".join(stage.json.dumps(each) for each in things))
 
 
+@on_our_node
 class Page(unittest.TestCase):
-    is_alone = False
+    is_alone = is_long = False
 
     def test_getting_started(self):
         self.addCleanup(kubectl, "delete", "namespace", "shop", "--wait=false", check=False)
