@@ -18,12 +18,17 @@ constexpr int kRecheck = 4;
 
 Traffic::Traffic(std::vector<std::unique_ptr<kube::Route>> routes,
                  std::shared_ptr<const api::StatusBoard> board, const election::Timings& timings,
-                 Failed failed)
-    : board_(std::move(board)), timings_(timings), failed_(std::move(failed)) {
-  if (routes.empty()) return;
+                 Failed failed, Told told)
+    : board_(std::move(board)),
+      timings_(timings),
+      failed_(std::move(failed)),
+      told_(std::move(told)),
+      is_led_(!routes.empty()) {  // perhaps, by the process before this one
   for (auto& route : routes) routes_.push_back({std::move(route), {}, false, ""});
-  is_led_ = true;  // perhaps, by the process before this one
-  thread_ = std::thread([this] { run(); });
+}
+
+void Traffic::start() {
+  if (!routes_.empty()) thread_ = std::thread([this] { run(); });
 }
 
 void Traffic::changed() {
@@ -72,6 +77,7 @@ void Traffic::run() {
       const bool is_led = std::ranges::any_of(routes_, [](const Led& led) {
         return led.shown != election::Token(0) && !led.is_refused;
       });
+      told_(state());
       lock.lock();
       is_led_ = is_led;
       withdrawn_.notify_all();
@@ -86,6 +92,21 @@ void Traffic::run() {
       wake_.wait_for(lock, due - boot_now(), woken);
     }
   }
+}
+
+api::TrafficState Traffic::state() const {
+  using Leads = api::TrafficState::Leads;
+  const auto all = [this](auto is_so) { return std::ranges::all_of(routes_, is_so); };
+  api::TrafficState state;
+  if (all([](const Led& led) { return led.shown.value_or(0) != 0; })) {
+    state.leads = Leads::here;
+  } else if (all([](const Led& led) { return led.shown == election::Token(0); })) {
+    state.leads = Leads::away;
+  }
+  for (const Led& led : routes_) {
+    if (!led.why.empty()) state.reason = led.why;
+  }
+  return state;
 }
 
 bool Traffic::settle_all(election::Token token) {

@@ -1,6 +1,7 @@
 // Leads a Service's traffic to this Pod while it leads (design section 4), on a thread of its own:
 // it makes the routes match what the status board shows, and tries again after a pause. The renew
 // path never waits for it; a release waits until the traffic is taken away, for a bounded time.
+// What came of it is told, for the status document.
 #pragma once
 
 #include <condition_variable>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "api/status_board.h"
+#include "api/traffic_board.h"
 #include "election/options.h"
 #include "kube/route.h"
 
@@ -19,14 +21,17 @@ namespace baton::runtime {
 
 class Traffic {
  public:
-  /// `failed` counts a failure, on this object's thread.
+  /// `failed` counts a failure, `told` shows what is so now; both on this object's thread.
   using Failed = std::function<void(const std::string& route, election::FailureKind kind)>;
+  using Told = std::function<void(const api::TrafficState& state)>;
 
   Traffic(std::vector<std::unique_ptr<kube::Route>> routes,
           std::shared_ptr<const api::StatusBoard> board, const election::Timings& timings,
-          Failed failed);
+          Failed failed, Told told);
   ~Traffic() { stop(); }
 
+  /// Begins, with taking away what the process before this one may have left.
+  void start();
   /// The board shows a change. Any thread; never blocks.
   void changed();
   /// Returns when no route leads here any more, when that is refused, or after the request timeout:
@@ -40,7 +45,7 @@ class Traffic {
     std::unique_ptr<kube::Route> route;
     std::optional<election::Token> shown;  // 0: withdrawn; empty: not known
     bool is_refused = false;               // the last withdrawal, by the API server
-    std::string why;                       // the failure told last
+    std::string why;                       // the last attempt failed
   };
 
   void run();
@@ -50,10 +55,12 @@ class Traffic {
   /// if all do. True if it is done.
   bool settle_all(election::Token token);
   bool settle(Led& led, election::Token token);
+  api::TrafficState state() const;
 
   const std::shared_ptr<const api::StatusBoard> board_;
   const election::Timings timings_;
   const Failed failed_;
+  const Told told_;
   std::vector<Led> routes_;  // thread_'s only
 
   std::mutex mutex_;  // protects what follows, up to the thread

@@ -58,8 +58,11 @@ class TrafficTest : public testing::Test {
     routes.push_back(std::make_unique<FakeRoute>(script_));
     const election::Timings timings{lease_duration,    seconds(3),      seconds(1),
                                     milliseconds(300), milliseconds(1), milliseconds(2)};
-    traffic_ = std::make_unique<Traffic>(std::move(routes), board_, timings,
-                                         [this](const std::string&, FailureKind) { ++failures_; });
+    traffic_ = std::make_unique<Traffic>(
+        std::move(routes), board_, timings,
+        [this](const std::string&, FailureKind) { ++failures_; },
+        [this](const api::TrafficState& state) { told_.publish(state); });
+    traffic_->start();
   }
   void publish(State state, Token token) {
     election::Status status;
@@ -86,6 +89,7 @@ class TrafficTest : public testing::Test {
 
   Script script_;
   std::atomic<int> failures_ = 0;
+  api::TrafficBoard told_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
   std::unique_ptr<Traffic> traffic_;
 };
@@ -186,6 +190,32 @@ TEST_F(TrafficTest, WhatMayHaveBeenWrittenIsTakenAway) {
   EXPECT_TRUE(wait_until([&] { return calls().back() == "withdraw"; }));
 }
 
+TEST_F(TrafficTest, TellsWhereItLeadsAndWhyNot) {
+  using Leads = api::TrafficState::Leads;
+  const auto is_told = [this](Leads leads, const std::string& reason) {
+    return wait_until([&] { return told_.read().state == api::TrafficState{leads, reason}; });
+  };
+  script_.withdraw_fails = Failure{FailureKind::refused, {}, "403 at the start"};
+  start();
+  EXPECT_TRUE(is_told(Leads::unknown, "403 at the start"));
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.withdraw_fails.reset();
+    script_.show_fails = Failure{FailureKind::refused, {}, "403"};
+  }
+  EXPECT_TRUE(is_told(Leads::away, ""));
+  publish(State::leading, 7);
+  EXPECT_TRUE(is_told(Leads::away, "403"));
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.show_fails.reset();
+    script_.withdraw_fails = Failure{FailureKind::unknown, {}, "no answer"};
+  }
+  EXPECT_TRUE(is_told(Leads::here, ""));
+  publish(State::draining, 0);
+  EXPECT_TRUE(is_told(Leads::here, "no answer"));
+}
+
 // Somebody may have deleted it. A renewal every while must not put the look off for ever.
 TEST_F(TrafficTest, LooksAgainNowAndThenWhileItLeads) {
   start(milliseconds(50));
@@ -200,7 +230,8 @@ TEST_F(TrafficTest, LooksAgainNowAndThenWhileItLeads) {
 }
 
 TEST(Traffic, WithoutRoutesNothingWaits) {
-  Traffic traffic({}, std::make_shared<api::StatusBoard>(), {}, nullptr);
+  Traffic traffic({}, std::make_shared<api::StatusBoard>(), {}, nullptr, nullptr);
+  traffic.start();
   traffic.changed();
   traffic.wait_until_withdrawn();
 }
