@@ -148,7 +148,6 @@ class Process {
       terminate();
     }
     listeners_->changed();
-    traffic_.wait_until_withdrawn();
     traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();

@@ -1,6 +1,7 @@
 // Leads a Service's traffic to this Pod while it leads (design section 4), on a thread of its own:
 // it makes the routes match what the status board shows, and tries again after a pause. The renew
-// path never waits for it; a release waits until the traffic is taken away, for a bounded time.
+// path never waits for it. A release waits until the traffic is taken away, for a bounded time;
+// what moves in one write is left for the next leader first, and taken away if none has come.
 // What came of it is told, for the status document.
 #pragma once
 
@@ -34,10 +35,12 @@ class Traffic {
   void start();
   /// The board shows a change. Any thread; never blocks.
   void changed();
-  /// Returns when no route leads here any more, when that is refused, or after the request timeout:
-  /// whichever is first. Any thread but the election's.
+  /// Before a release: returns when no route leads here any more but those that move in one write,
+  /// when that is refused, or after the request timeout: whichever is first. Any thread but the
+  /// election's.
   void wait_until_withdrawn();
-  /// Ends the thread after the attempt under way.
+  /// Ends the thread once no route leads here, or none does so for want of time: what is left for
+  /// the next leader has kLeftForTheNext, and its withdrawal the request timeout.
   void stop();
 
  private:
@@ -53,7 +56,7 @@ class Traffic {
   election::Token wanted() const;
   /// Makes the routes lead here for `token`, or nowhere near for 0; looks again at those that do so
   /// if all do. True if it is done.
-  bool settle_all(election::Token token);
+  bool settle_all(election::Token token, bool leaves);
   bool settle(Led& led, election::Token token);
   api::TrafficState state() const;
 
@@ -66,7 +69,8 @@ class Traffic {
   std::mutex mutex_;  // protects what follows, up to the thread
   std::condition_variable wake_, withdrawn_;
   bool has_changed_ = true;
-  bool is_led_ = false;  // a release has something to wait for
+  bool holds_release_ = false;  // a release has something to wait for
+  bool is_led_ = false;         // the end has
   bool stopping_ = false;
   std::thread thread_;  // none without routes
 };

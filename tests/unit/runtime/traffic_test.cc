@@ -24,12 +24,14 @@ struct Script {
   std::vector<std::string> calls;
   std::optional<Failure> show_fails, withdraw_fails;
   bool is_slow = false;  // answers once this is false
+  bool moves_in_one_write = false;
 };
 
 class FakeRoute : public kube::Route {
  public:
   explicit FakeRoute(Script& script) : script_(script) {}
   const char* name() const override { return "fake"; }
+  bool moves_in_one_write() const override { return script_.moves_in_one_write; }
   std::optional<Failure> show(Token token, const std::function<bool()>& leads) override {
     return note("show " + std::to_string(token) + (leads() ? "" : " late"), script_.show_fails);
   }
@@ -133,6 +135,21 @@ TEST_F(TrafficTest, AReleaseWaitsForTheRequestTimeoutAtMost) {
     script_.withdraw_fails.reset();
   }
   EXPECT_TRUE(wait_until([&] { return waits() < milliseconds(250); }));
+}
+
+// kube-proxy takes a second between two changes: the next leader's must be the only one.
+TEST_F(TrafficTest, WhatMovesInOneWriteIsLeftForTheNextLeader) {
+  script_.moves_in_one_write = true;
+  start();
+  publish(State::leading, 7);
+  ASSERT_TRUE(was({"show 7"}));
+  publish(State::draining, 0);
+  const Instant drained = boot_now();
+  EXPECT_LT(waits(), milliseconds(250));
+  EXPECT_EQ(calls(), (std::vector<std::string>{"show 7"}));
+  traffic_->stop();  // none has come: it is taken away before the end
+  EXPECT_EQ(calls(), (std::vector<std::string>{"show 7", "withdraw"}));
+  EXPECT_GE(boot_now() - drained, seconds(1) - milliseconds(1));
 }
 
 // A show that is under way when the release comes may still be written.
