@@ -285,7 +285,7 @@ const std::vector<Setting>& settings_table() {
        [](auto value, Draft& draft) { return store_bool(value, draft.settings.events); }},
       {"leader-service", "NAME", "",
        "Selector-less Service that leads to the leader: its EndpointSlice of the same name is "
-       "written on winning and emptied before a release. Default: none.",
+       "written on winning. Default: none.",
        std::string(kLabelRule) + ", beginning with a letter; needs leader-service-ports",
        text(&Settings::leader_service, check_service)},
       {"leader-service-ports", "LIST", "",

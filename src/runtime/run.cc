@@ -103,8 +103,10 @@ class Process {
                   {"Lease", identity_.namespace_name, settings.election, "", identity_.holder, ""},
                   {"Pod", identity_.namespace_name, identity_.pod_name, identity_.pod_uid,
                    identity_.holder, "", "Warning"}),
-        traffic_(traffic_routes(settings, identity_, side_), board_, settings.timings,
-                 [this](const auto& route, auto kind) { observer_.request_failed(route, kind); }),
+        traffic_(
+            traffic_routes(settings, identity_, side_), board_, settings.timings,
+            [this](const auto& route, auto kind) { observer_.request_failed(route, kind); },
+            [this](const api::TrafficState& state) { traffic_told(state); }),
         elector_(
             election_options(settings, identity_, incarnation_), start, std::move(credentials),
             {identity_.namespace_name, settings.election, settings.timings.request_timeout}, board_,
@@ -136,6 +138,7 @@ class Process {
   void run(const Descriptor& signals) {
     listeners_->start();
     elector_.start();
+    traffic_.start();
     while (true) {
       std::array<pollfd, 2> fds{{{signals.get(), POLLIN, 0}, {exited_.get(), POLLIN, 0}}};
       ::poll(fds.data(), fds.size(), -1);
@@ -147,7 +150,6 @@ class Process {
       terminate();
     }
     listeners_->changed();
-    traffic_.wait_until_withdrawn();
     traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();
@@ -166,6 +168,7 @@ class Process {
     context.timings = settings_.timings;
     context.ledger = std::make_shared<api::WorkLedger>(settings_.holders);
     context.board = board_;
+    if (leads_traffic()) context.traffic = traffic_board_;
     context.now = boot_now;
     context.post = [this](election::Event event) { elector_.post(std::move(event)); };
     context.report_rejection = [this](const api::Rejection& one) { observer_.rejected(one); };
@@ -177,6 +180,14 @@ class Process {
            "last went round " + std::to_string(silent / std::chrono::milliseconds(1)) + " ms ago"}};
     };
     return context;
+  }
+
+  bool leads_traffic() const { return settings_.leader_label || !settings_.leader_service.empty(); }
+
+  /// Traffic's thread.
+  void traffic_told(const api::TrafficState& state) {
+    observer_.traffic(state.leads == api::TrafficState::Leads::here);
+    if (traffic_board_->publish(state)) listeners_->changed();
   }
 
   void terminate() {
@@ -220,6 +231,7 @@ class Process {
   const Incarnation incarnation_;
   const std::shared_ptr<kube::SideClient> side_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
+  const std::shared_ptr<api::TrafficBoard> traffic_board_ = std::make_shared<api::TrafficBoard>();
   Worker worker_;
   Observer observer_;
   Traffic traffic_;
