@@ -12,6 +12,7 @@
 
 #include "observe/log.h"
 #include "runtime/elector.h"
+#include "runtime/health.h"
 #include "runtime/identity.h"
 #include "runtime/listeners.h"
 #include "runtime/observer.h"
@@ -133,6 +134,7 @@ class Process {
   /// Until the election has ended after a signal.
   void run(const Descriptor& signals) {
     listeners_->start();
+    start_health_gate();  // its first word comes before the first reading of the Lease
     elector_.start();
     while (true) {
       std::array<pollfd, 2> fds{{{signals.get(), POLLIN, 0}, {exited_.get(), POLLIN, 0}}};
@@ -145,6 +147,7 @@ class Process {
       terminate();
     }
     listeners_->changed();
+    health_gate_.reset();
     traffic_.wait_until_withdrawn();
     traffic_.stop();
     worker_.flush(kLastWords);
@@ -177,9 +180,23 @@ class Process {
     return context;
   }
 
+  void start_health_gate() {
+    if (!settings_.app_health_url) return;
+    health_gate_ = std::make_unique<HealthGate>(
+        *settings_.app_health_url,
+        [this](election::ApplicationHealth health) { elector_.post(std::move(health)); },
+        [this] {
+          if (identity_.pod_uid.empty()) return false;
+          const auto pod =
+              side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
+          return pod.ok() && pod->uid == identity_.pod_uid && pod->deletion_s;
+        });
+  }
+
   void terminate() {
     const Instant at = boot_now();
     elector_.post(election::Terminate{});
+    if (health_gate_) health_gate_->stop();
     if (identity_.pod_uid.empty()) return;
     worker_.submit([this, at] { look_for_proof(at); });
   }
@@ -223,7 +240,8 @@ class Process {
   Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
-  Elector elector_;  // last: its threads end before what they use
+  Elector elector_;  // after what its threads use
+  std::unique_ptr<HealthGate> health_gate_;
 };
 
 }  // namespace
