@@ -12,6 +12,7 @@
 
 #include "observe/log.h"
 #include "runtime/elector.h"
+#include "runtime/health.h"
 #include "runtime/identity.h"
 #include "runtime/listeners.h"
 #include "runtime/observer.h"
@@ -137,6 +138,7 @@ class Process {
   /// Until the election has ended after a signal.
   void run(const Descriptor& signals) {
     listeners_->start();
+    start_health_gate();  // its first word comes before the first reading of the Lease
     elector_.start();
     traffic_.start();
     while (true) {
@@ -150,6 +152,7 @@ class Process {
       terminate();
     }
     listeners_->changed();
+    health_gate_.reset();
     traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();
@@ -190,9 +193,23 @@ class Process {
     if (traffic_board_->publish(state)) listeners_->changed();
   }
 
+  void start_health_gate() {
+    if (!settings_.app_health_url) return;
+    health_gate_ = std::make_unique<HealthGate>(
+        *settings_.app_health_url,
+        [this](election::ApplicationHealth health) { elector_.post(std::move(health)); },
+        [this] {
+          if (identity_.pod_uid.empty()) return false;
+          const auto pod =
+              side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
+          return pod.ok() && pod->uid == identity_.pod_uid && pod->deletion_s;
+        });
+  }
+
   void terminate() {
     const Instant at = boot_now();
     elector_.post(election::Terminate{});
+    if (health_gate_) health_gate_->stop();
     if (identity_.pod_uid.empty()) return;
     worker_.submit([this, at] { look_for_proof(at); });
   }
@@ -237,7 +254,8 @@ class Process {
   Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
-  Elector elector_;  // last: its threads end before what they use
+  Elector elector_;  // after what its threads use
+  std::unique_ptr<HealthGate> health_gate_;
 };
 
 }  // namespace

@@ -15,6 +15,8 @@
 //   SAYS_READY   posts /ready-to-lead when a term begins
 //   PACE_MS      between two effects, 5 unless set
 //   FOR_MS       ends by itself after so much work, as a Job does
+//   CRASH_MS     exits with 1 so many milliseconds after its start
+//   HEALTH_PORT  answers 200 there until SIGTERM or SIGUSR1 closes the port; SIGUSR1 opens it again
 //   SIDECAR      path of the sidecar's Unix socket, where it is not on 127.0.0.1:4040
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
 #include <arpa/inet.h>
@@ -87,6 +89,21 @@ int connect_to_sidecar(int timeout_ms) {
   return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
 }
 
+int listen_on(int port) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
+      listen(listener, 64) != 0) {
+    std::perror("worker: listen");
+    _exit(1);
+  }
+  return listener;
+}
+
 bool send_all(int socket, const std::string& text) {
   return send(socket, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
@@ -146,7 +163,39 @@ Leadership read_leadership(const std::string& document) {
   return told;
 }
 
-volatile sig_atomic_t got_sigterm = 0;
+volatile sig_atomic_t got_sigterm = 0, is_silent = 0;
+
+// Whoever asks gets 200; called at the pace of the work.
+class HealthUrl {
+ public:
+  void serve() {
+    if (port_ == 0) {
+      return;
+    }
+    if (is_silent != 0 || got_sigterm != 0) {
+      close(listener_);
+      listener_ = -1;
+      return;
+    }
+    if (listener_ < 0) {
+      listener_ = listen_on(port_);
+    }
+    pollfd readable{listener_, POLLIN, 0};
+    while (poll(&readable, 1, 0) > 0) {
+      const int client = accept(listener_, nullptr, nullptr);
+      const timeval limit{0, 100'000};
+      setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      char request[1024];
+      recv(client, request, sizeof request, 0);
+      send_all(client, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      close(client);
+    }
+  }
+
+ private:
+  const int port_ = std::atoi(setting("HEALTH_PORT", "0").c_str());
+  int listener_ = -1;
+};
 
 class Worker {
  public:
@@ -154,9 +203,17 @@ class Worker {
     log_ = open((setting("EFFECTS", "/effects") + "/effects").c_str(),
                 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     signal(SIGTERM, [](int) { got_sigterm = 1; });
+    signal(SIGUSR1, [](int) { is_silent = 1 - is_silent; });
     write_line("start", "0");
     const std::int64_t for_ms = std::atoll(setting("FOR_MS", "0").c_str());
+    const std::int64_t crash_ms = std::atoll(setting("CRASH_MS", "0").c_str());
+    const std::int64_t started_ns = boottime_ns();
+    HealthUrl health;
     while (!ended()) {
+      if (crash_ms != 0 && boottime_ns() > started_ns + crash_ms * kPerMs) {
+        return 1;
+      }
+      health.serve();
       const Leadership now = asks_ == "hold" ? held() : polled();
       if (now.leads) {
         effect(now.token);
@@ -284,17 +341,7 @@ class Worker {
 using Take = std::function<bool(int client, std::string& text)>;
 
 int serve(int port, const Take& take) {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
-      listen(listener, 64) != 0) {
-    std::perror("worker: listen");
-    return 1;
-  }
+  const int listener = listen_on(port);
   std::map<int, std::string> clients;  // with what has come and is not complete
   for (;;) {
     pollfd wanted[128] = {{listener, POLLIN, 0}};
