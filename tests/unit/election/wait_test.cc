@@ -44,7 +44,7 @@ TEST_F(R4, AMarkOfEarlierTransitionsIsWaitedOut) {  // client-go came and went i
 
 // "baton/format (a record of a higher format is treated as a foreign elector's ...)"
 TEST_F(R4, TheMarkOfAnUnknownFormatIsWaitedOut) {
-  for (const std::string format : {std::to_string(kRecordFormat + 1), std::string("99"),
+  for (const std::string& format : {std::to_string(kRecordFormat + 1), std::string("99"),
                                    std::string("-1"), std::string("one")}) {
     SCOPED_TRACE(format);
     Lease lease = released_lease(400);
