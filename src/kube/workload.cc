@@ -80,6 +80,8 @@ Result<PodSpec> decode_pod_spec(std::string_view text) {
   if (object.is_null()) return Error{"the answer is no Pod: " + printable(trim(text), 120)};
   PodSpec spec;
   spec.grace_period_s = integer_at(object, "/spec/terminationGracePeriodSeconds", 30);
+  const Pointer host_network("/spec/hostNetwork");
+  spec.is_on_host_network = object.contains(host_network) && object.at(host_network) == true;
   spec.owner = controller_of(object);
   for (const char* containers : {"/spec/initContainers", "/spec/containers"}) {
     if (!object.contains(Pointer(containers))) continue;

@@ -8,7 +8,7 @@ import statistics
 import threading
 
 import stage
-from pods import LeaseWatch, now_ns
+from pods import LeaseWatch, now_ns, on_our_node
 from stage import BALANCED, Scenario, wait_for
 
 # The worker answers requests; the end of its stream is the proof that a release waits for.
@@ -109,6 +109,7 @@ def told_no_by(answers):
     return two, standby
 
 
+@on_our_node
 class Requests(Scenario):
     app = "worker"
 
