@@ -46,18 +46,17 @@ TEST(HealthJudge, ACrashLoopIsNeverHealthy) {
 // Each of them may become an Event.
 TEST(HealthJudge, AnotherFailureIsNewsOnceItLasts) {
   HealthJudge judge;
-  const auto hear = [&](const std::string& failure) { return judge.hear(failure).value_or("-"); };
-  EXPECT_EQ(hear("refused"), "refused");
-  EXPECT_EQ(hear("refused"), "-");
-  for (int i = 0; i < 10; ++i) {
-    EXPECT_EQ(hear("503"), "-");
-    EXPECT_EQ(hear("503"), "-");
-    EXPECT_EQ(hear("refused"), "-");
-  }
-  EXPECT_EQ(hear("503") + hear("503") + hear("503"), "--503");
-  EXPECT_EQ(hear("") + hear("") + hear(""), "--");
+  const auto hear = [&](const std::vector<std::string>& failures) {
+    std::string news;
+    for (const std::string& failure : failures) news += judge.hear(failure).value_or("-");
+    return news;
+  };
+  EXPECT_EQ(hear({"refused", "refused"}), "refused-");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(hear({"503", "503", "refused"}), "---");
+  EXPECT_EQ(hear({"503", "503", "503", "503"}), "--503-");
+  EXPECT_EQ(hear({"", "", ""}), "--");
   EXPECT_TRUE(judge.is_healthy());
-  EXPECT_EQ(hear("503") + hear("503") + hear("refused"), "--refused");
+  EXPECT_EQ(hear({"503", "503", "refused", "503"}), "--refused-");
   EXPECT_FALSE(judge.is_healthy());
 }
 
