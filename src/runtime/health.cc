@@ -16,13 +16,20 @@ http::Endpoint endpoint_of(const config::HttpUrl& url) {
 
 }  // namespace
 
-bool HealthJudge::hear(bool is_good) {
-  const int needed = std::exchange(is_first_, false) ? 1 : kInARow;
+std::optional<std::string> HealthJudge::hear(const std::string& failure) {
+  const int needed = last_ ? kInARow : 1;
+  const bool is_good = failure.empty();
   against_ = is_good == is_healthy_ ? 0 : against_ + 1;
-  if (against_ < needed) return false;
-  is_healthy_ = is_good;
-  against_ = 0;
-  return true;
+  alike_ = failure == last_ ? alike_ + 1 : 1;
+  last_ = failure;
+  if (against_ >= needed) {
+    is_healthy_ = is_good;
+    against_ = 0;
+    return told_ = failure;
+  }
+  const bool is_news = told_.empty() || alike_ == kInARow;
+  if (is_healthy_ || is_good || failure == told_ || !is_news) return {};
+  return told_ = failure;
 }
 
 HealthGate::HealthGate(const config::HttpUrl& url, Tell tell, std::function<bool()> pod_is_ending,
@@ -50,21 +57,21 @@ void HealthGate::stop() {
 
 void HealthGate::run() {
   HealthJudge judge;
-  std::string told;
   while (true) {
     const Instant next = boot_now() + period_;
     const std::string failure = ask();
     if (stopping_) return;
-    const bool changed = judge.hear(failure.empty());
-    if (changed && judge.is_healthy()) {
-      observe::log(observe::Level::info, "application healthy", {{"url", url_.text}});
-      tell_({true, ""});
-    } else if (changed && pod_is_ending_()) {
+    const bool was_healthy = judge.is_healthy();
+    const auto news = judge.hear(failure);
+    if (news && was_healthy && pod_is_ending_()) {
       observe::log(observe::Level::info, "application ends with its Pod", {{"reason", failure}});
       return;
-    } else if (!judge.is_healthy() && !failure.empty() && (changed || failure != told)) {
-      told = failure;
-      tell_({false, url_.text + ": " + failure});
+    }
+    if (news && judge.is_healthy()) {
+      observe::log(observe::Level::info, "application healthy", {{"url", url_.text}});
+      tell_({true, ""});
+    } else if (news) {
+      tell_({false, url_.text + ": " + *news});
     }
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, next - boot_now(), [this] { return stopping_.load(); })) return;

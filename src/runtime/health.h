@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -26,15 +27,19 @@ class HealthJudge {
   /// loop.
   static constexpr int kInARow = 3;
 
-  /// True if the answer changed the verdict. The very first one does alone if it is good: then only
-  /// the sidecar has just been started, and its Pod may have a term to go on with (R19).
-  bool hear(bool is_good);
+  /// Takes an answer, "" for a good one, and returns what is news: "" if it is healthy from now on,
+  /// else why not, also where another failure lasts (it is told in an Event). The very first answer
+  /// decides alone if it is good: then only the sidecar has just been started, and its Pod may have
+  /// a term to go on with (R19).
+  std::optional<std::string> hear(const std::string& failure);
   bool is_healthy() const { return is_healthy_; }
 
  private:
   bool is_healthy_ = false;
-  bool is_first_ = true;
   int against_ = 0;  // answers in a row that contradict the verdict
+  std::optional<std::string> last_;
+  int alike_ = 0;     // answers in a row like the last
+  std::string told_;  // "": nothing yet, or healthy
 };
 
 class HealthGate {

@@ -1,6 +1,4 @@
 """The gate on the application's health: its URL is asked once a second, three answers decide."""
-import signal
-
 import stage
 from pods import on_our_node
 from stage import Scenario
@@ -10,27 +8,21 @@ GATED = {"settings": {}, "appHealth": {"port": 8080, "path": "/healthz"}}  # pro
 
 
 class Health(Scenario):
-    def why(self, pod):
+    def state(self, pod):
         return self.k("exec", pod, "-c", "baton", "--", "/baton", "status", check=False).stdout
 
     def blocked(self):
-        """Of a Pod whose sidecar runs."""
-        def pod_and_reason():
-            for pod in self.pods():
-                name = pod["metadata"]["name"]
-                if "unhealthy: http://127.0.0.1:8080/healthz: " in (text := self.why(name)):
-                    self.assertIn("blocked", text)
-                    return name, " ".join(text.split())
-            return None
-        pod, reason = stage.wait_for("a sidecar says why it is blocked", pod_and_reason, 90)
-        self.note(reason[:200])
+        """A Pod, once its sidecar tells everywhere why it is."""
+        pod = stage.wait_for("a Pod", self.pods)[0]["metadata"]["name"]
+        self.assertIn("the application is unhealthy: http://127.0.0.1:8080/healthz: ", self.why_unready(pod))
         return pod
 
     def assert_never_led(self, pod):
         self.assertEqual([], [v for v in self.watch.versions if v.holder.startswith(pod)])
 
-    def tell_worker(self, pod, number):
-        stage.os.kill(stage.pods.pids_of_container(self.container(pod, "worker")[0])[0], number)
+    def turn_url(self, pod):
+        """Off, or on again."""
+        self.k("exec", pod, "-c", "worker", "--", "/bin/busybox", "kill", "-USR1", "1")
 
     def test_crash_loop(self):
         """Up for 1.5 s at a time: it does not take the Lease that nobody holds; a Pod that works does."""
@@ -63,14 +55,14 @@ class Health(Scenario):
         self.install(env=UP, baton={**GATED, "replicas": 2})
         self.rolled_out()
         old, silent = self.leading(), stage.now_ns()
-        self.tell_worker(old.pod, signal.SIGUSR1)
+        self.turn_url(old.pod)
         self.leading(other_than=[old.pod])
         over = self.last_hand_over()
         self.assert_released(over)
         self.assertLess(6500, over.released, "V is 12 s and renewed every 5 s: the last yes ran for 7 s or more")
         self.assertEqual(0, self.container(old.pod, "worker")[1])
-        self.tell_worker(old.pod, signal.SIGUSR1)
-        stage.wait_for("it follows once it is up again", lambda: "following" in self.why(old.pod), 30)
+        self.turn_url(old.pod)
+        stage.wait_for("it follows once it is up again", lambda: "following" in self.state(old.pod), 30)
         last = next(t for t in stage.pods.terms_of(self.lines()) if t.token == old.token).last_ns
         self.note(f"it stopped {(last - silent) / 1e9:.1f} s after its URL fell silent")
 
@@ -80,7 +72,7 @@ class Health(Scenario):
         self.install(env={**UP, "ASKS": "hold", "WORKS_ON_MS": "4000"}, baton={**GATED, "replicas": 2})
         self.rolled_out()
         old = self.leading()
-        self.tell_worker(old.pod, signal.SIGUSR1)
+        self.turn_url(old.pod)
         self.leading(other_than=[old.pod])
         over = self.last_hand_over()
         self.assert_released(over)

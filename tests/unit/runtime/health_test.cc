@@ -16,7 +16,7 @@ std::string verdicts(std::string_view answers) {
   HealthJudge judge;
   std::string out;
   for (const char answer : answers) {
-    judge.hear(answer == '+');
+    judge.hear(answer == '+' ? "" : "down");
     out += judge.is_healthy() ? 'h' : '.';
   }
   return out;
@@ -41,6 +41,23 @@ TEST(HealthJudge, ACrashLoopIsNeverHealthy) {
   std::string answers;
   for (int i = 0; i < 100; ++i) answers += "--++";
   EXPECT_EQ(verdicts(answers).find('h'), std::string::npos);
+}
+
+// Each of them may become an Event.
+TEST(HealthJudge, AnotherFailureIsNewsOnceItLasts) {
+  HealthJudge judge;
+  const auto hear = [&](const std::vector<std::string>& failures) {
+    std::string news;
+    for (const std::string& failure : failures) news += judge.hear(failure).value_or("-");
+    return news;
+  };
+  EXPECT_EQ(hear({"refused", "refused"}), "refused-");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(hear({"503", "503", "refused"}), "---");
+  EXPECT_EQ(hear({"503", "503", "503", "503"}), "--503-");
+  EXPECT_EQ(hear({"", "", ""}), "--");
+  EXPECT_TRUE(judge.is_healthy());
+  EXPECT_EQ(hear({"503", "503", "refused", "503"}), "--refused-");
+  EXPECT_FALSE(judge.is_healthy());
 }
 
 class HealthGateTest : public testing::Test {
@@ -73,7 +90,10 @@ TEST_F(HealthGateTest, TellsOfAnApplicationThatComesAndGoes) {
   open_gate();
   EXPECT_EQ(told().at(0), application_.url() + ": no answer yet");
   EXPECT_TRUE(hears("Connection refused"));
+  application_.status = 503;
   application_.come_up();
+  EXPECT_TRUE(hears("answered 503"));
+  application_.status = 200;
   EXPECT_TRUE(hears("healthy"));
   application_.go_down();
   EXPECT_TRUE(hears("Connection refused"));
