@@ -5,6 +5,7 @@
 #include "kube/cluster.h"
 #include "kube/lease_client.h"
 #include "kube/side_client.h"
+#include "kube/workload.h"
 #include "runtime/identity.h"
 
 namespace baton::cli {
@@ -58,9 +59,9 @@ class Check {
   bool run() {
     // Each step needs the one before.
     if (!find_cluster()) return false;
-    find_identity();
-    if (!reach() || !verify_tls() || !check_credentials()) return false;
+    if (!find_identity() || !reach() || !verify_tls() || !check_credentials()) return false;
     for (const Right& right : rights(settings_, identity_.pod_name)) check_right(right);
+    look_at_pod();
     read_lease();
     return findings_.all_well();
   }
@@ -76,10 +77,13 @@ class Check {
     return true;
   }
 
-  void find_identity() {
-    identity_ = runtime::find_identity(settings_, *credentials_);
+  bool find_identity() {
+    const auto identity = runtime::find_identity(settings_, *credentials_);
+    if (!identity) return findings_.fail("namespace", identity.error());
+    identity_ = *identity;
     findings_.ok("election: Lease " + identity_.namespace_name + "/" + settings_.election +
                  ", as Pod " + identity_.pod_name);
+    return true;
   }
 
   /// "" or why there is no connection.
@@ -135,16 +139,37 @@ class Check {
     const auto allowed = side_->can_i(
         {right.verb, right.group, right.resource, identity_.namespace_name, name}, kTimeout);
     if (allowed && *allowed) return findings_.ok(what);
-    const std::string why = (allowed ? "not granted" : allowed.error()) + ", " + right.purpose +
-                            "; allow " + right.verb + " on " + right.resource +
-                            (name.empty() ? "" : " with resourceNames [" + name + "]") +
-                            " in a Role of namespace " + identity_.namespace_name +
-                            " bound to this service account";
+    const std::string account = kube::pod_identity(credentials_->bearer()).service_account;
+    const std::string why =
+        (allowed ? "not granted" : allowed.error()) + ", " + right.purpose + "; allow " +
+        right.verb + " on " + right.resource +
+        (name.empty() ? "" : " with resourceNames [" + name + "]") + " in a Role of namespace " +
+        identity_.namespace_name + ", and bind it to " +
+        (account.empty() ? "this identity" : "the ServiceAccount " + printable(account));
     if (right.is_optional) {
       findings_.note(what + " (optional): " + why);
     } else {
       findings_.fail(what, why);
     }
+  }
+
+  /// How it ends and is replaced: notes at most, since no term depends on it.
+  void look_at_pod() {
+    if (identity_.pod_uid.empty() && settings_.pod_name.empty()) return;  // not in a Pod
+    const std::string& namespace_name = identity_.namespace_name;
+    const auto pod = kube::read_pod_spec(*side_, namespace_name, identity_.pod_name, kTimeout);
+    if (!pod) {
+      return findings_.note(
+          "not checked: terminationGracePeriodSeconds and the workload's strategy, " + pod.error());
+    }
+    judge_grace_period(pod->grace_period_s, settings_.timings.renew_deadline, findings_);
+    if (!pod->is_ready_only_as_leader) return;  // else every strategy gets there
+    const auto workload = kube::read_workload(*side_, namespace_name, pod->owner, kTimeout);
+    if (workload) return judge_roll_out(*workload, findings_);
+    findings_.note(
+        "not checked: the workload's strategy, which may get stuck where only the "
+        "leader is Ready (docs/charts.md), " +
+        workload.error());
   }
 
   void read_lease() {

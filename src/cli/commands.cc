@@ -121,8 +121,9 @@ const std::vector<Command>& commands() {
        .run = run_exec},
       {.name = "check",
        .usage = "[SETTINGS]",
-       .summary = "Preflight: configuration, API server, TLS, rights, clock and measured latency, "
-                  "one line each.",
+       .summary =
+           "Preflight: configuration, API server, TLS, rights, Pod, clock and measured latency, "
+           "one line each.",
        .exit_codes = "0 all is well, 1 something failed, 2 the configuration is wrong",
        .most_words = kAnyNumber,
        .takes_settings = true,

@@ -18,6 +18,15 @@ std::string rounded(Duration duration) {
                              : std::chrono::round<std::chrono::milliseconds>(duration));
 }
 
+/// Of so many replicas, as the Deployment's controller reckons.
+std::int64_t resolve(std::string share, std::int64_t replicas, bool rounds_up) {
+  if (share.empty()) share = "25%";  // the server's default
+  const bool is_percentage = share.ends_with('%');
+  if (is_percentage) share.pop_back();
+  const std::int64_t number = parse_integer(share, 0, 1'000'000).value_or(0);
+  return is_percentage ? (number * replicas + (rounds_up ? 99 : 0)) / 100 : number;
+}
+
 }  // namespace
 
 bool Findings::fail(const std::string& what, const std::string& why) {
@@ -57,6 +66,49 @@ void judge_clock(std::int64_t server_s, std::int64_t ours_s, Findings& findings)
                 (ahead_s > 0 ? "ahead of" : "behind") +
                 " the API server's: no election depends on it, but certificates, tokens and the "
                 "times shown do; check time synchronisation");
+}
+
+void judge_grace_period(std::int64_t grace_period_s, Duration renew_deadline, Findings& findings) {
+  const std::string deadline = "the renew-deadline of " + format_duration(renew_deadline);
+  const std::string what = "terminationGracePeriodSeconds is " + std::to_string(grace_period_s);
+  if (std::chrono::seconds(grace_period_s) > renew_deadline) {
+    return findings.ok(what + ", above " + deadline);
+  }
+  const auto least = std::chrono::floor<std::chrono::seconds>(renew_deadline).count() + 1;
+  findings.note(what + ", not above " + deadline +
+                ": without another proof that the work has ended the kubelet kills the sidecar "
+                "before it may release, and the next leader waits for the lease-duration; set it "
+                "to at least " +
+                std::to_string(least));
+}
+
+void judge_roll_out(const kube::Workload& workload, Findings& findings) {
+  const std::int64_t replicas = workload.replicas;
+  const std::string what = "roll-out of the " + workload.self.kind + " " + workload.self.name +
+                           ", of whose " + std::to_string(replicas) +
+                           " Pods only the leader is Ready: ";
+  if (workload.self.kind == "StatefulSet") {
+    if (replicas <= 1) return findings.ok(what + "completes");
+    return findings.note(what +
+                         "gets stuck, since each Pod waits for the one before it to become Ready; "
+                         "use a Deployment, or a readinessProbe on /readyz and an EndpointSlice "
+                         "for traffic to the leader");
+  }
+  std::int64_t unavailable = resolve(workload.max_unavailable, replicas, false);
+  // With neither the controller takes one.
+  if (unavailable == 0 && resolve(workload.max_surge, replicas, true) == 0) unavailable = 1;
+  if (workload.strategy != "Recreate" && unavailable < replicas) {
+    return findings.note(what +
+                         "gets stuck, since a new Pod waits to become Ready for the old leader to "
+                         "go; set maxUnavailable to " +
+                         (replicas == 1
+                              ? "1 and maxSurge to 0, or the type Recreate"
+                              : "100%, or use an EndpointSlice for traffic to the leader"));
+  }
+  if (replicas <= 1) return findings.ok(what + "completes");
+  findings.note(what +
+                "replaces all Pods at once and never reports success; an EndpointSlice for traffic "
+                "to the leader costs none of this");
 }
 
 void describe_lease(const std::optional<election::Lease>& lease, Findings& findings) {

@@ -8,6 +8,7 @@
 
 #include "election/lease.h"
 #include "election/options.h"
+#include "kube/workload.h"
 
 namespace baton::cli {
 
@@ -36,5 +37,13 @@ void judge_clock(std::int64_t server_s, std::int64_t ours_s, Findings& findings)
 
 /// Who holds the Lease, and whether baton can contend for it at all.
 void describe_lease(const std::optional<election::Lease>& lease, Findings& findings);
+
+/// The clock's proof that the work has ended needs the renew deadline, the kubelet's patience is
+/// the grace period. A note at most.
+void judge_grace_period(std::int64_t grace_period_s, election::Duration renew_deadline,
+                        Findings& findings);
+
+/// Of Pods that are Ready only as the leader, which most strategies never get past. A note at most.
+void judge_roll_out(const kube::Workload& workload, Findings& findings);
 
 }  // namespace baton::cli

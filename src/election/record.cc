@@ -20,10 +20,21 @@ std::int64_t positive_integer(const std::string& text) {
 
 bool has_known_format(const Lease& lease) {
   const std::string& format = lease.annotated(annotation::kFormat);
-  return format.empty() || format == "1";
+  const std::int64_t number = positive_integer(format);
+  return format.empty() || format == "0" || (number > 0 && number <= kRecordFormat);
+}
+
+bool describes_holder(const Lease& lease) {
+  return !lease.holder.empty() && lease.annotated(annotation::kHolder) == lease.holder;
 }
 
 }  // namespace
+
+// Another one is defined where a program stands for another version (tests/CMakeLists.txt).
+#ifndef BATON_RECORD_FORMAT
+#define BATON_RECORD_FORMAT 1
+#endif
+const std::int64_t kRecordFormat = BATON_RECORD_FORMAT;
 
 Duration whole_seconds(std::int64_t seconds) {
   const auto most = std::chrono::duration_cast<std::chrono::seconds>(kLongest).count();
@@ -40,8 +51,7 @@ bool has_invalid_token(const Lease& lease) {
 }
 
 bool is_held_by_baton(const Lease& lease) {
-  return !lease.holder.empty() && lease.annotated(annotation::kHolder) == lease.holder &&
-         has_known_format(lease);
+  return describes_holder(lease) && has_known_format(lease);
 }
 
 bool is_released(const Lease& lease) {
@@ -75,7 +85,7 @@ Duration owed_duration(const Lease& lease, Duration own) {
 }
 
 Duration carried_lock_delay(const Lease& lease) {
-  if (!lease.holder.empty() && !is_held_by_baton(lease)) return Duration::zero();
+  if (!lease.holder.empty() && !describes_holder(lease)) return Duration::zero();
   return whole_seconds(positive_integer(lease.annotated(annotation::kLockDelay)));
 }
 

@@ -4,6 +4,7 @@
 // no positive number is as good as absent, a huge one saturates, and nothing overflows.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "election/lease.h"
@@ -17,6 +18,10 @@ inline constexpr Duration kLongest = std::chrono::hours(24 * 365 * 50);
 /// R4: no term of baton is longer (check_timings); a record that carries more is obeyed while it
 /// stands, with the state blocked.
 inline constexpr Duration kLongestTerm = std::chrono::hours(1);
+
+/// What this code writes as baton/format. Formats only add, so it reads any lower one too; a record
+/// of a higher one may mean what it does not know: it is a foreign elector's, and its token counts.
+extern const std::int64_t kRecordFormat;
 
 /// Whole seconds as a Duration, saturating at kLongest; zero or negative gives zero.
 Duration whole_seconds(std::int64_t seconds);
@@ -45,7 +50,8 @@ Duration carried_duration(const Lease& lease, Duration own);
 /// R4: the validity that a superseded version may have left behind. No term of baton lies behind a
 /// duration above kLongestTerm: it counts as `own`, so that a wrong value does no lasting harm.
 Duration owed_duration(const Lease& lease, Duration own);
-/// R18: baton/lock-delay where it describes the holder or the record is unheld, else zero.
+/// R18: baton/lock-delay where it describes the holder, of whatever format, or the record is
+/// unheld, else zero.
 Duration carried_lock_delay(const Lease& lease);
 
 /// Two held records of the same term, baton's or foreign, have equal keys; "" if unheld.

@@ -25,7 +25,7 @@ void set_or_erase(Annotations& annotations, const char* key, const std::string& 
 
 // What describes the holder and is written by acquisitions and renewals alike.
 void describe_holder(Annotations& annotations, const Options& options, const Attempt& attempt) {
-  annotations[annotation::kFormat] = "1";
+  annotations[annotation::kFormat] = std::to_string(kRecordFormat);
   annotations[annotation::kFencingToken] = std::to_string(attempt.token);
   annotations[annotation::kTerm] = attempt.term_id;
   annotations[annotation::kAttempt] = attempt.id;
@@ -53,7 +53,7 @@ Token next_token(const Memory& memory, Token floor) {
 
 LeaseWrite creation(const Options& options, Token highest, const std::string& attempt_id) {
   const auto duration_s = whole(options.timings.lease_duration);
-  Annotations annotations{{annotation::kFormat, "1"},
+  Annotations annotations{{annotation::kFormat, std::to_string(kRecordFormat)},
                           {annotation::kAttempt, attempt_id},
                           {annotation::kDuration, std::to_string(duration_s)}};
   if (highest > 0) annotations[annotation::kFencingToken] = std::to_string(highest);

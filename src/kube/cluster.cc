@@ -19,6 +19,7 @@ std::string environment(const char* name) {
 Result<Cluster> in_cluster(const std::string& mount) {
   Cluster cluster;
   cluster.source = "in-cluster";
+  cluster.is_in_cluster = true;
   cluster.endpoint.host = environment("KUBERNETES_SERVICE_HOST");
   const std::string port = environment("KUBERNETES_SERVICE_PORT");
   if (cluster.endpoint.host.empty()) {

@@ -23,7 +23,8 @@ struct Cluster {
   std::string token;           // fixed
   std::string token_file;      // or re-read (at most 60 s old; at once after a 401)
   std::string namespace_name;  // of the context or the service account; "" if neither says
-  std::string source;          // for people: "in-cluster" or the kubeconfig's path and context
+  bool is_in_cluster = false;
+  std::string source;  // for people: "in-cluster" or the kubeconfig's path and context
 };
 
 /// From KUBERNETES_SERVICE_HOST/PORT and the service account's files, mounted at `mount`.
@@ -75,6 +76,7 @@ class Credentials {
 /// Claims of a bound service account token (not verified: it is our own). Empty where it has none.
 struct PodIdentity {
   std::string namespace_name, pod_name, pod_uid;
+  std::string service_account = {};
 };
 PodIdentity pod_identity(const std::string& token);
 

@@ -41,7 +41,8 @@ Claims decode_claims(std::string_view token) {
   const json object = parse(payload.value_or(""));
   claims.pod = {text_at(object, "/kubernetes.io/namespace"),
                 text_at(object, "/kubernetes.io/pod/name"),
-                text_at(object, "/kubernetes.io/pod/uid")};
+                text_at(object, "/kubernetes.io/pod/uid"),
+                text_at(object, "/kubernetes.io/serviceaccount/name")};
   const json& expires = at(object, "/exp");
   if (expires.is_number_integer()) claims.expires_s = expires.get<std::int64_t>();
   return claims;
@@ -76,21 +77,21 @@ Result<OwnPod> decode_pod(std::string_view text) {
   return pod;
 }
 
-std::string encode_event(const LeaseEvent& event, const std::string& name,
+std::string encode_event(const ObjectEvent& event, const std::string& name,
                          const std::string& now_micro) {
   const std::string now_s = now_micro.substr(0, 19) + "Z";  // firstTimestamp has no fraction
   return dump({{"apiVersion", "v1"},
                {"kind", "Event"},
                {"metadata", {{"name", name}, {"namespace", event.namespace_name}}},
                {"involvedObject",
-                {{"apiVersion", "coordination.k8s.io/v1"},
-                 {"kind", "Lease"},
+                {{"apiVersion", event.kind == "Lease" ? "coordination.k8s.io/v1" : "v1"},
+                 {"kind", event.kind},
                  {"namespace", event.namespace_name},
-                 {"name", event.lease_name},
-                 {"uid", event.lease_uid}}},
+                 {"name", event.name},
+                 {"uid", event.uid}}},
                {"reason", "LeaderElection"},
                {"message", event.message},
-               {"type", "Normal"},
+               {"type", event.type},
                {"source", {{"component", "baton"}}},
                {"reportingComponent", "baton"},
                {"reportingInstance", event.identity},

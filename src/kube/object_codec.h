@@ -26,7 +26,7 @@ Claims decode_claims(std::string_view token);
 Result<OwnPod> decode_pod(std::string_view json);
 
 /// `name` is unique per Event, `now_micro` a MicroTime.
-std::string encode_event(const LeaseEvent& event, const std::string& name,
+std::string encode_event(const ObjectEvent& event, const std::string& name,
                          const std::string& now_micro);
 
 std::string encode_review(const ReviewQuestion& question);

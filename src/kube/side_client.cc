@@ -201,12 +201,12 @@ Result<OwnPod> SideClient::get_pod(const std::string& namespace_name, const std:
   return decoded;
 }
 
-std::string SideClient::create_event(const LeaseEvent& event, Duration timeout) {
+std::string SideClient::create_event(const ObjectEvent& event, Duration timeout) {
   // As other components name theirs, the object's name and something unique, within 253 bytes.
   const std::string now = wall_now_micro();
   const std::size_t unique = std::hash<std::string>()(
       event.identity + now + event.message + std::to_string(boot_now().time_since_epoch().count()));
-  std::string name = event.lease_name.substr(0, 200);
+  std::string name = event.name.substr(0, 200);
   while (!name.empty() && (name.back() == '.' || name.back() == '-')) name.pop_back();
   name += "." + std::to_string(unique);
   const SideAnswer answer =

@@ -38,8 +38,10 @@ struct OwnPod {
 /// One line for people: the status and the server's words, or why there is no answer.
 std::string explain(const std::string& what, const SideAnswer& answer);
 
-struct LeaseEvent {
-  std::string namespace_name, lease_name, lease_uid, identity, message;
+/// On the Lease, or on a Pod.
+struct ObjectEvent {
+  std::string kind, namespace_name, name, uid, identity, message;
+  std::string type = "Normal";  // or Warning
 };
 
 /// May this identity `verb` the `resource` called `name`?
@@ -57,8 +59,8 @@ class SideClient {
   /// The error says the status: 401, 403 and 404 are no proof of anything.
   Result<OwnPod> get_pod(const std::string& namespace_name, const std::string& pod,
                          election::Duration timeout);
-  /// An Event (reason LeaderElection, type Normal) on the Lease. "" or why not.
-  std::string create_event(const LeaseEvent& event, election::Duration timeout);
+  /// An Event of the reason LeaderElection. "" or why not.
+  std::string create_event(const ObjectEvent& event, election::Duration timeout);
   /// The answer of a SelfSubjectAccessReview.
   Result<bool> can_i(const ReviewQuestion& question, election::Duration timeout);
 

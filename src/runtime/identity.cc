@@ -72,11 +72,19 @@ std::uint64_t random_bits() {
   return bits;
 }
 
-Identity find_identity(const config::Settings& settings, kube::Credentials& credentials) {
+Result<Identity> find_identity(const config::Settings& settings, kube::Credentials& credentials) {
   const kube::PodIdentity claims = kube::pod_identity(credentials.bearer());
   Identity identity;
-  identity.namespace_name = first_of({settings.namespace_name, credentials.cluster().namespace_name,
-                                      claims.namespace_name, "default"});
+  identity.namespace_name = first_of(
+      {settings.namespace_name, credentials.cluster().namespace_name, claims.namespace_name});
+  if (identity.namespace_name.empty()) {
+    if (credentials.cluster().is_in_cluster) {
+      return Error{
+          "no namespace: the service account's volume holds no file 'namespace' and its "
+          "token names none; mount that file, or set namespace"};
+    }
+    identity.namespace_name = "default";  // as kubectl
+  }
   identity.pod_name = first_of({settings.pod_name, claims.pod_name, host_name()});
   // A UID belongs to the Pod it was given with: another Pod's name takes no UID from the token.
   const bool same_pod = identity.pod_name == claims.pod_name;

@@ -19,8 +19,9 @@ struct Identity {
 };
 
 /// Flags and environment first, then the claims of the service account's token (so that a Pod needs
-/// no Downward API), then the host's name.
-Identity find_identity(const config::Settings& settings, kube::Credentials& credentials);
+/// no Downward API), then the host's name. In a Pod a namespace that nothing names is an error,
+/// elsewhere it is "default".
+Result<Identity> find_identity(const config::Settings& settings, kube::Credentials& credentials);
 
 /// 64 bits from the kernel's generator.
 std::uint64_t random_bits();

@@ -62,7 +62,12 @@ std::string Listeners::add(const std::string& address, const http::Handler& hand
     return "";
   }
   const bool is_taken = server.error().find("in use") != std::string::npos;
-  if (!address.starts_with('[') || is_taken) return server.error();
+  if (is_taken) {
+    return server.error() +
+           "; something else of this Pod, or with hostNetwork of its node, listens there: choose "
+           "another port, or unix:/path";
+  }
+  if (!address.starts_with('[')) return server.error();
   observe::log(observe::Level::warning, "listener left out",
                {{"address", address}, {"reason", server.error()}});
   return "";

@@ -34,11 +34,13 @@ std::int64_t boottime_ns(Instant instant) { return instant.time_since_epoch().co
 
 }  // namespace
 
-Observer::Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event)
+Observer::Observer(Worker& worker, std::shared_ptr<kube::SideClient> side,
+                   kube::ObjectEvent of_lease, kube::ObjectEvent of_pod)
     : worker_(worker),
       side_(std::move(side)),
-      event_(std::move(event)),
-      metrics_(event_.lease_name, event_.namespace_name, event_.identity) {}
+      of_lease_(std::move(of_lease)),
+      of_pod_(std::move(of_pod)),
+      metrics_(of_lease_.name, of_lease_.namespace_name, of_lease_.identity) {}
 
 void Observer::notice(const election::Notice& notice, const election::Status& status) {
   const std::string token = std::to_string(notice.token);
@@ -56,9 +58,14 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
 
   if (believes) failpoint(Failpoint::belief_logged);
   metrics_.notice(notice);
-  if (notice.kind == NoticeKind::gained) send_event("became leader");
+  if (notice.kind == NoticeKind::gained)
+    send_event(of_lease_, of_lease_.identity + " became leader");
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {
-    send_event("stopped leading");
+    send_event(of_lease_, of_lease_.identity + " stopped leading");
+  }
+  // Where people look when their Pod does not become Ready.
+  if (notice.kind == NoticeKind::blocked && !of_pod_.uid.empty()) {
+    send_event(of_pod_, "blocked: " + notice.reason);
   }
 }
 
@@ -78,10 +85,9 @@ void Observer::rejected(const api::Rejection& rejection) {
                 {"resource", rejection.resource}});
 }
 
-void Observer::send_event(const std::string& verb) {
+void Observer::send_event(kube::ObjectEvent event, const std::string& what) {
   if (!side_) return;
-  auto event = event_;
-  event.message = event_.identity + " " + verb;
+  event.message = what;
   worker_.submit([side = side_, event] {
     const std::string failure = side->create_event(event, kEventTimeout);
     if (!failure.empty()) observe::log(Level::debug, "event not recorded", {{"reason", failure}});

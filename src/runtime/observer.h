@@ -17,13 +17,14 @@ namespace baton::runtime {
 
 class Observer {
  public:
-  /// `side` null: no Kubernetes Events. `event` is the template of the Events: all but uid and
-  /// message.
-  Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::LeaseEvent event);
+  /// `side` null: no Kubernetes Events. `of_lease` is the template of the Lease's: all but uid and
+  /// message; `of_pod` that of the own Pod's, all but the message, and no Events without a uid.
+  Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::ObjectEvent of_lease,
+           kube::ObjectEvent of_pod);
 
   // Election's thread; each hands over and returns.
   /// The Lease that a write goes to. Events carry its uid: kubectl describe finds them by it.
-  void writes_to(const std::string& lease_uid) { event_.lease_uid = lease_uid; }
+  void writes_to(const std::string& lease_uid) { of_lease_.uid = lease_uid; }
   void notice(const election::Notice& notice, const election::Status& status);
   /// After each step. `server_date_s` as kube::LeaseClient has it.
   void stepped(const election::Status& status, std::int64_t server_date_s, Instant now);
@@ -37,11 +38,12 @@ class Observer {
   std::string metrics_page() { return metrics_.text(boot_now()); }
 
  private:
-  void send_event(const std::string& verb);
+  void send_event(kube::ObjectEvent event, const std::string& what);
 
   Worker& worker_;
   const std::shared_ptr<kube::SideClient> side_;
-  kube::LeaseEvent event_;  // election's thread
+  kube::ObjectEvent of_lease_;  // election's thread
+  const kube::ObjectEvent of_pod_;
   observe::Metrics metrics_;
   ClockCheck clock_check_;  // election's thread
 };

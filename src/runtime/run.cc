@@ -12,6 +12,7 @@
 
 #include "observe/log.h"
 #include "runtime/elector.h"
+#include "runtime/health.h"
 #include "runtime/identity.h"
 #include "runtime/listeners.h"
 #include "runtime/observer.h"
@@ -100,7 +101,9 @@ class Process {
         incarnation_(std::move(incarnation)),
         side_(std::make_shared<kube::SideClient>(credentials)),
         observer_(worker_, settings.events ? side_ : nullptr,
-                  {identity_.namespace_name, settings.election, "", identity_.holder, ""}),
+                  {"Lease", identity_.namespace_name, settings.election, "", identity_.holder, ""},
+                  {"Pod", identity_.namespace_name, identity_.pod_name, identity_.pod_uid,
+                   identity_.holder, "", "Warning"}),
         traffic_(
             traffic_routes(settings, identity_, side_), board_, settings.timings,
             [this](const auto& route, auto kind) { observer_.request_failed(route, kind); },
@@ -135,6 +138,7 @@ class Process {
   /// Until the election has ended after a signal.
   void run(const Descriptor& signals) {
     listeners_->start();
+    start_health_gate();  // its first word comes before the first reading of the Lease
     elector_.start();
     traffic_.start();
     while (true) {
@@ -148,6 +152,7 @@ class Process {
       terminate();
     }
     listeners_->changed();
+    health_gate_.reset();
     traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();
@@ -188,9 +193,23 @@ class Process {
     if (traffic_board_->publish(state)) listeners_->changed();
   }
 
+  void start_health_gate() {
+    if (!settings_.app_health_url) return;
+    health_gate_ = std::make_unique<HealthGate>(
+        *settings_.app_health_url,
+        [this](election::ApplicationHealth health) { elector_.post(std::move(health)); },
+        [this] {
+          if (identity_.pod_uid.empty()) return false;
+          const auto pod =
+              side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
+          return pod.ok() && pod->uid == identity_.pod_uid && pod->deletion_s;
+        });
+  }
+
   void terminate() {
     const Instant at = boot_now();
     elector_.post(election::Terminate{});
+    if (health_gate_) health_gate_->stop();
     if (identity_.pod_uid.empty()) return;
     worker_.submit([this, at] { look_for_proof(at); });
   }
@@ -235,7 +254,8 @@ class Process {
   Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
-  Elector elector_;  // last: its threads end before what they use
+  Elector elector_;  // after what its threads use
+  std::unique_ptr<HealthGate> health_gate_;
 };
 
 }  // namespace
@@ -251,14 +271,15 @@ int run(const config::Settings& settings) {
   const auto cluster = kube::find_cluster(settings.kubeconfig, settings.context);
   if (!cluster.ok()) return refuse(cluster.error());
   const auto credentials = std::make_shared<kube::Credentials>(*cluster);
-  const Identity identity = find_identity(settings, *credentials);
-  auto incarnation = claim_incarnation(identity, settings.election);
+  const auto identity = find_identity(settings, *credentials);
+  if (!identity.ok()) return refuse(identity.error());
+  auto incarnation = claim_incarnation(*identity, settings.election);
   if (!incarnation.ok()) return refuse(incarnation.error());
   observe::set_common_fields({{"election", settings.election},
-                              {"namespace", identity.namespace_name},
-                              {"identity", identity.holder}});
+                              {"namespace", identity->namespace_name},
+                              {"identity", identity->holder}});
 
-  Process process(settings, credentials, identity, std::move(incarnation).value(), start);
+  Process process(settings, credentials, *identity, std::move(incarnation).value(), start);
   std::string error = process.open_listeners();
   if (error.empty()) error = process.open_recording();
   if (!error.empty()) return refuse(error);

@@ -9,18 +9,24 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".cache/e2e/bin"
 NODE = Path(os.environ.get("BATON_NODE", "/tmp/baton-node"))
-EFFECTS = NODE / "effects"
+# An image that the nodes of the cluster of KUBECONFIG can fetch: the scenarios run there.
+EXISTING = os.environ.get("BATON_IMAGE", "")
+EFFECTS = Path("/tmp/baton-effects") if EXISTING else NODE / "effects"
 WORK = Path(tempfile.mkdtemp(prefix="baton-pods-"))
-ENVIRONMENT = {"HOME": str(WORK), "PATH": os.environ["PATH"], "KUBECONFIG": str(NODE / "admin.kubeconfig")}
+ENVIRONMENT = {"HOME": str(WORK), "PATH": os.environ["PATH"],
+               "KUBECONFIG": os.environ.get("KUBECONFIG", "") if EXISTING else str(NODE / "admin.kubeconfig")}
+on_our_node = unittest.skipIf(EXISTING, "needs the inside of the node, which e2e/cluster alone opens")
+ahead_ns = 0  # the node's CLOCK_BOOTTIME before this machine's
 
 
 def now_ns():
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) + ahead_ns
 
 
 def run(*command, check=True, **options):
@@ -36,6 +42,53 @@ def kubectl(*words, check=True, **options):
 
 def helm(*words, check=True):
     return run(BIN / "helm", *words, check=check, env=ENVIRONMENT)
+
+
+class Reader:
+    """A Pod of an existing cluster, on the node where all run: it is the store, reads what the
+    workers there recorded, and tells that node's clock."""
+    NAMESPACE = "baton-pods"
+
+    def __init__(self, image):
+        global ahead_ns
+        kubectl("create", "namespace", self.NAMESPACE)
+        kubectl("create", "--namespace", self.NAMESPACE, "-f", "-", input=json.dumps({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "store"}, "spec": {
+                "containers": [{"name": "store", "image": image, "args": ["store", "9000"],
+                                "securityContext": {"runAsUser": 0},
+                                "volumeMounts": [{"name": "effects", "mountPath": str(EFFECTS)}]}],
+                "volumes": [{"name": "effects", "hostPath": {"path": str(EFFECTS), "type": "DirectoryOrCreate"}}]}}))
+        kubectl("wait", "--namespace", self.NAMESPACE, "--for=condition=Ready", "pod/store", "--timeout=120s")
+        pod = json.loads(kubectl("get", "--namespace", self.NAMESPACE, "pod", "store", "-o", "json").stdout)
+        self.address, self.node = pod["status"]["podIP"], pod["spec"]["nodeName"]
+        before = now_ns()
+        boottime, wall = (int(word) for word in self.run("/worker", "clocks").split())
+        ahead_ns = boottime - (before + now_ns()) // 2
+        self.booted_ns = wall - boottime
+
+    def run(self, *words):
+        return kubectl("exec", "--namespace", self.NAMESPACE, "store", "--", *words, check=False).stdout
+
+    def remove(self):
+        self.run("/bin/sh", "-c", f"/bin/busybox rm -r {EFFECTS}/*")
+        kubectl("delete", "namespace", self.NAMESPACE)
+
+
+reader = None  # of an existing cluster
+
+
+def booted_ns():
+    """When the node's CLOCK_BOOTTIME was zero, by its wall clock."""
+    return reader.booted_ns if reader else time.time_ns() - now_ns()
+
+
+def make_folder(folder):
+    """On the node, for workers of any uid."""
+    if reader:
+        reader.run("/bin/busybox", "mkdir", "-m", "777", folder)
+    else:
+        folder.mkdir(mode=0o777)
+        folder.chmod(0o777)
 
 
 def node(*words):
@@ -140,7 +193,7 @@ class LeaseWatch:
         holder = spec.get("holderIdentity", "")
         if "renewTime" in spec:
             written = datetime.datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00"))
-            at = int(written.timestamp() * 1e6) * 1000 + now_ns() - time.time_ns()
+            at = int(written.timestamp() * 1e6) * 1000 - booted_ns()
         mark = f"{marks.get('baton/term')}/{spec.get('leaseTransitions', 0)}"
         return Version(at, event["type"], holder, int(marks.get("baton/fencing-token", 0)),
                        not holder and marks.get("baton/released") == mark)
@@ -153,10 +206,8 @@ class LeaseWatch:
 
 
 def read_lines(folder):
-    try:
-        text = (folder / "effects").read_text()
-    except FileNotFoundError:
-        return []
+    file = folder / "effects"
+    text = reader.run("/bin/busybox", "cat", file) if reader else file.read_text() if file.exists() else ""
     lines = [each.split() for each in text.split("\n")[:-1]]
     return [Line(int(at), pod, word, int(token)) for at, pod, word, token in lines]
 

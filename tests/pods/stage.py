@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,7 @@ ROWS = []  # of the table
 TIMES = 10
 store = None
 image = {}
+place = {}  # values of the worker's chart: where it runs
 
 # Lets the worker work until its process ends, whatever the sidecar says: then the order of things is
 # the kubelet's and the sidecar's work alone.
@@ -30,6 +32,14 @@ def set_up(times):
     """Images, charts and the store; called on the node."""
     global store, image, TIMES
     TIMES = times
+    if pods.EXISTING:
+        pods.copy_charts()
+        repository, _, tag = pods.EXISTING.rpartition(":")
+        image = {"repository": repository, "tag": tag}
+        worker = os.environ.get("BATON_WORKER_IMAGE", "worker:test")
+        pods.reader = pods.Reader(worker)
+        place.update(image=worker, node=pods.reader.node, store=pods.reader.address)
+        return
     EFFECTS.mkdir(mode=0o777, exist_ok=True)
     EFFECTS.chmod(0o777)
     pods.run("g++", "-std=c++20", "-O1", "-static", ROOT / "tests/pods/worker.cc", "-o", WORK / "worker")
@@ -55,6 +65,9 @@ def set_up(times):
 
 
 def tear_down():
+    if pods.reader:
+        pods.reader.remove()
+        return
     store.kill()
     store.wait()
 
@@ -73,14 +86,14 @@ def scenario_name(test):
 class Scenario(unittest.TestCase):
     is_fenced = False  # may the store's refusals stand in for the order of effects?
     is_alone = False  # or do others run beside it?
+    is_long = False
     maxDiff = None
 
     def setUp(self):
         self.name = scenario_name(self)
         self.namespace = f"{self.id().split('test_', 1)[1].replace('_', '-')}-{now_ns() % 1000000:06}"
         self.folder = EFFECTS / self.namespace
-        self.folder.mkdir(mode=0o777)
-        self.folder.chmod(0o777)
+        pods.make_folder(self.folder)
         self.began_ns = now_ns()
         self.timeline = []
         kubectl("create", "namespace", self.namespace)
@@ -107,7 +120,7 @@ class Scenario(unittest.TestCase):
     def install(self, name="worker", chart=WORKER, **values):
         baton = {"image": image, "settings": {"profile": "aggressive"}, **values.pop("baton", {})}
         values = {**{f"baton.{key}": value for key, value in baton.items()},
-                  **({"effects": str(self.folder)} if chart == WORKER else {}), **values}
+                  **({"effects": str(self.folder), **place} if chart == WORKER else {}), **values}
         words = itertools.chain(*(("--set-json", f"{key}={json.dumps(value)}") for key, value in values.items()))
         helm("upgrade", "--install", name, chart, "--namespace", self.namespace, *words)
 
@@ -156,6 +169,18 @@ class Scenario(unittest.TestCase):
     def describe(self):
         logs = self.k("logs", "-l", "app=worker", "--all-containers", "--prefix", "--tail=8", check=False)
         return self.k("get", "pods", "-o", "wide", check=False).stdout + logs.stdout
+
+    def why_unready(self, pod):
+        """The reason, once `/readyz?verbose` and `baton status` both give it."""
+        def told():
+            address = self.get("pod", pod)["status"].get("podIP")
+            answer = pods.run("curl", "--silent", f"http://{address}:4041/readyz?verbose", check=False).stdout
+            return re.search(r"^\[-\] state: blocked, (.*)$", answer, re.MULTILINE)
+        why = wait_for("a reason in /readyz?verbose", told)[1]
+        self.note(f"/readyz?verbose: [-] state: blocked, {why}")
+        status = self.k("exec", pod, "-c", "baton", "--", "/baton", "status", check=False).stdout
+        self.assertIn(why[:60], " ".join(status.split()))
+        return why
 
     def last_hand_over(self):
         return pods.hand_overs(self.lines(), self.watch.versions)[-1]

@@ -3,6 +3,7 @@
 //   worker work       each effect is a line in $EFFECTS/effects and a request to the store; where
 //                     $SERVES is a port it answers HTTP there
 //   worker store PORT refuses a token below the highest seen for a resource; prints each request
+//   worker clocks     prints CLOCK_BOOTTIME and CLOCK_REALTIME, in ns
 //   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
 // Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
@@ -12,7 +13,11 @@
 //   ASKS=once    asks until it leads, then works until its process ends
 //   ASKS=hold    holds /leader/events?hold=true; works on for WORKS_ON_MS while draining
 //   SAYS_READY   posts /ready-to-lead when a term begins
+//   PACE_MS      between two effects, 5 unless set
 //   FOR_MS       ends by itself after so much work, as a Job does
+//   CRASH_MS     exits with 1 so many milliseconds after its start
+//   HEALTH_PORT  answers 200 there until SIGTERM or SIGUSR1 closes the port; SIGUSR1 opens it again
+//   SIDECAR      path of the sidecar's Unix socket, where it is not on 127.0.0.1:4040
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,6 +25,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,33 +42,66 @@ namespace {
 constexpr int kSidecarPort = 4040;
 constexpr std::int64_t kPerMs = 1'000'000;
 
-std::int64_t boottime_ns() {
+std::int64_t read_clock(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
+
+std::int64_t boottime_ns() { return read_clock(CLOCK_BOOTTIME); }
 
 std::string setting(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : otherwise;
 }
 
-int connect_to(const char* address, int port, int timeout_ms) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+// A new socket, connected, or -1.
+int connect_to(const sockaddr& to, socklen_t size, int timeout_ms) {
+  const int socket = ::socket(to.sa_family, SOCK_STREAM, 0);
   const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000};
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   const int on = 1;
-  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  inet_pton(AF_INET, address, &to.sin_addr);
-  if (connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // where it is TCP
+  if (connect(socket, &to, size) != 0) {
     close(socket);
     return -1;
   }
   return socket;
+}
+
+int connect_to(const char* address, int port, int timeout_ms) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  inet_pton(AF_INET, address, &to.sin_addr);
+  return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
+}
+
+int connect_to_sidecar(int timeout_ms) {
+  const std::string path = setting("SIDECAR", "");
+  if (path.empty()) {
+    return connect_to("127.0.0.1", kSidecarPort, timeout_ms);
+  }
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  path.copy(to.sun_path, sizeof to.sun_path - 1);
+  return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
+}
+
+int listen_on(int port) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
+      listen(listener, 64) != 0) {
+    std::perror("worker: listen");
+    _exit(1);
+  }
+  return listener;
 }
 
 bool send_all(int socket, const std::string& text) {
@@ -73,7 +112,7 @@ bool send_all(int socket, const std::string& text) {
 std::string ask(const std::string& method, const std::string& target, int timeout_ms) {
   static int connection = -1;
   if (connection < 0) {
-    connection = connect_to("127.0.0.1", kSidecarPort, timeout_ms);
+    connection = connect_to_sidecar(timeout_ms);
   }
   std::string answer;
   if (connection >= 0 &&
@@ -124,7 +163,39 @@ Leadership read_leadership(const std::string& document) {
   return told;
 }
 
-volatile sig_atomic_t got_sigterm = 0;
+volatile sig_atomic_t got_sigterm = 0, is_silent = 0;
+
+// Whoever asks gets 200; called at the pace of the work.
+class HealthUrl {
+ public:
+  void serve() {
+    if (port_ == 0) {
+      return;
+    }
+    if (is_silent != 0 || got_sigterm != 0) {
+      close(listener_);
+      listener_ = -1;
+      return;
+    }
+    if (listener_ < 0) {
+      listener_ = listen_on(port_);
+    }
+    pollfd readable{listener_, POLLIN, 0};
+    while (poll(&readable, 1, 0) > 0) {
+      const int client = accept(listener_, nullptr, nullptr);
+      const timeval limit{0, 100'000};
+      setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      char request[1024];
+      recv(client, request, sizeof request, 0);
+      send_all(client, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      close(client);
+    }
+  }
+
+ private:
+  const int port_ = std::atoi(setting("HEALTH_PORT", "0").c_str());
+  int listener_ = -1;
+};
 
 class Worker {
  public:
@@ -132,9 +203,17 @@ class Worker {
     log_ = open((setting("EFFECTS", "/effects") + "/effects").c_str(),
                 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     signal(SIGTERM, [](int) { got_sigterm = 1; });
+    signal(SIGUSR1, [](int) { is_silent = 1 - is_silent; });
     write_line("start", "0");
     const std::int64_t for_ms = std::atoll(setting("FOR_MS", "0").c_str());
+    const std::int64_t crash_ms = std::atoll(setting("CRASH_MS", "0").c_str());
+    const std::int64_t started_ns = boottime_ns();
+    HealthUrl health;
     while (!ended()) {
+      if (crash_ms != 0 && boottime_ns() > started_ns + crash_ms * kPerMs) {
+        return 1;
+      }
+      health.serve();
       const Leadership now = asks_ == "hold" ? held() : polled();
       if (now.leads) {
         effect(now.token);
@@ -143,7 +222,7 @@ class Worker {
           break;
         }
       }
-      poll(nullptr, 0, now.leads ? 5 : 20);  // the pace of the work
+      poll(nullptr, 0, now.leads ? pace_ms_ : 20);
     }
     write_line("exit", "0");
     return 0;
@@ -177,7 +256,7 @@ class Worker {
   // The end of the connection is the promise that the work has ended: so it is closed after that.
   Leadership held() {
     if (stream_ < 0) {
-      stream_ = connect_to("127.0.0.1", kSidecarPort, 1000);
+      stream_ = connect_to_sidecar(1000);
       if (stream_ < 0 || !send_all(stream_,
                                    "GET /leader/events?hold=true HTTP/1.1\r\n"
                                    "Host: localhost\r\n\r\n")) {
@@ -249,6 +328,7 @@ class Worker {
   const std::string asks_ = setting("ASKS", "always");
   const std::string on_term_ = setting("ON_TERM", "exit");
   const std::int64_t works_on_ms_ = std::atoll(setting("WORKS_ON_MS", "0").c_str());
+  const int pace_ms_ = std::atoi(setting("PACE_MS", "5").c_str());
   const bool says_ready_ = !setting("SAYS_READY", "").empty();
   std::string ready_;  // token of the term that it said so for
   int log_ = -1, store_ = -1, stream_ = -1;
@@ -261,17 +341,7 @@ class Worker {
 using Take = std::function<bool(int client, std::string& text)>;
 
 int serve(int port, const Take& take) {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
-      listen(listener, 64) != 0) {
-    std::perror("worker: listen");
-    return 1;
-  }
+  const int listener = listen_on(port);
   std::map<int, std::string> clients;  // with what has come and is not complete
   for (;;) {
     pollfd wanted[128] = {{listener, POLLIN, 0}};
@@ -354,6 +424,11 @@ int main(int count, char** words) {
   }
   if (what == "store" && count == 3) {
     return serve_store(std::atoi(words[2]));
+  }
+  if (what == "clocks") {
+    std::printf("%lld %lld\n", static_cast<long long>(boottime_ns()),
+                static_cast<long long>(read_clock(CLOCK_REALTIME)));
+    return 0;
   }
   if (what == "say" && count >= 4) {
     const std::string answer =

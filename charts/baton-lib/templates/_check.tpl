@@ -13,6 +13,14 @@ mends it. Every named template for users begins with this one.
 {{- if and $values.socket (hasKey $values.settings "local-address") -}}
   {{- fail "baton.socket and baton.settings.local-address both say where the local API listens: remove one of them" -}}
 {{- end -}}
+{{- if not $values.probePort -}}
+  {{- if not $values.socket -}}
+    {{- fail "baton.probePort is 0, and without a port the probes need a socket: set baton.socket=true, or a port of its own for each workload with hostNetwork" -}}
+  {{- end -}}
+  {{- if $values.podMonitor.enabled -}}
+    {{- fail "baton.podMonitor scrapes baton.probePort, which is 0: set a port, or baton.podMonitor.enabled=false" -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (not $values.extras) (eq (toString (index $values.settings "events")) "true") -}}
   {{- fail "baton.settings.events needs the right to create Events: set baton.extras=true, or remove the setting" -}}
 {{- end -}}
@@ -51,8 +59,7 @@ mends it. Every named template for users begins with this one.
 
 {{- /* Rules R3 and R15, over the profile's timings with the settings on top. */}}
 {{- define "baton.checkTimings" -}}
-{{- $profiles := include "baton.profiles" . | fromYaml -}}
-{{- $timings := mergeOverwrite (dict) (index $profiles (default "balanced" .profile)) . -}}
+{{- $timings := include "baton.timings" . | fromYaml -}}
 {{- $us := dict -}}
 {{- range $key := list "lease-duration" "renew-deadline" "renew-period" "request-timeout" "retry-min" "retry-max" -}}
   {{- $length := include "baton.microseconds" (index $timings $key) | int64 -}}
@@ -77,6 +84,11 @@ mends it. Every named template for users begins with this one.
 {{- if ge $attempts $deadline -}}
   {{- printf "baton.settings: renew-period + 3 x request-timeout + 2 x retry-max is %dms, not below the renew-deadline of %s, and three attempts to renew must fit: shorten renew-period or request-timeout" (div $attempts 1000) (index $timings "renew-deadline") | fail -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "baton.timings" -}}
+{{- $profiles := include "baton.profiles" . | fromYaml -}}
+{{- mergeOverwrite (dict) (index $profiles (default "balanced" .profile)) . | toYaml -}}
 {{- end -}}
 
 {{- define "baton.profiles" -}}

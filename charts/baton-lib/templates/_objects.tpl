@@ -99,6 +99,35 @@ spec:
   - port: baton-probe
     path: /metrics
 {{- end }}
+{{- if $values.prometheusRule.enabled }}
+{{- $of := printf `{name="%s", lease_namespace="%s"}` $values.election .Release.Namespace }}
+{{- $duration := include "baton.microseconds" (index (include "baton.timings" $values.settings | fromYaml) "lease-duration") | int64 }}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: baton-{{ $values.election }}
+  namespace: {{ .Release.Namespace }}
+  labels: {{- merge (dict) $values.prometheusRule.labels (include "baton.labels" . | fromYaml) | toYaml | nindent 4 }}
+spec:
+  groups:
+  - name: baton-{{ .Release.Namespace }}-{{ $values.election }}
+    rules:
+    - alert: BatonNoLeader
+      expr: (sum(baton_is_leader{{ $of }}) or vector(0)) == 0
+      for: {{ div (mul 2 $duration) 1000000 }}s
+      annotations: {summary: "Nobody leads {{ $values.election }}, or no candidate is scraped"}
+    - alert: BatonTwoLeaders
+      expr: sum(baton_is_leader{{ $of }}) > 1
+      for: {{ div (mul 2 $duration) 1000000 }}s
+      annotations: {summary: "Two candidates of {{ $values.election }} say that they lead, in scrape after scrape"}
+    - alert: BatonStaleTokenRefused
+      expr: increase(baton_fencing_rejections_total{{ $of }}[5m]) > 0
+      annotations: {summary: "A resource refused a write of a deposed leader of {{ $values.election }}"}
+    - alert: BatonHistoryWentBack
+      expr: increase(baton_history_went_back_total{{ $of }}[1h]) > 0
+      annotations: {summary: "The cluster's store was restored: tokens of {{ $values.election }} may exist twice"}
+{{- end }}
 {{- include "baton.traffic" . }}
 {{- end -}}
 
@@ -122,6 +151,13 @@ Who leads: kubectl -n {{ .Release.Namespace }} get lease {{ $values.election }}
 
 Without baton.extras there are no Events, and a native sidecar releases the Lease only when the
 application says that its work has ended, or when the last answer has run out (docs/termination.md).
+{{- end }}
+{{- $deadline := index (include "baton.timings" $values.settings | fromYaml) "renew-deadline" }}
+{{- if le (mul (int $values.terminationGracePeriodSeconds) 1000000) (include "baton.microseconds" $deadline | int64) }}
+
+baton.terminationGracePeriodSeconds is {{ int $values.terminationGracePeriodSeconds }}, not above the renew-deadline of {{ $deadline }}: a deleted leader whose work is not
+proven to have ended is killed before it may release, and the next one waits for the whole
+lease-duration. Set it to at least {{ add (div (include "baton.microseconds" $deadline | int64) 1000000) 1 }} (docs/termination.md).
 {{- end }}
 {{- if ne $values.leaderService.by "none" }}
 

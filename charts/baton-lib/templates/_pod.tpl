@@ -85,7 +85,9 @@ env:
 {{- if $values.socket }}
 - {name: BATON_LOCAL_ADDRESS, value: "unix:/run/baton/baton.sock"}
 {{- end }}
-{{- if ne (int $values.probePort) 4041 }}
+{{- if not $values.probePort }}
+- {name: BATON_PROBE_ADDRESS, value: "unix:/run/baton/probe.sock"}
+{{- else if ne (int $values.probePort) 4041 }}
 - {name: BATON_PROBE_ADDRESS, value: ":{{ int $values.probePort }}"}
 {{- end }}
 {{- if not $values.extras }}
@@ -102,6 +104,9 @@ env:
 - {name: BATON_LEADER_SERVICE, value: {{ include "baton.leaderServiceName" $values }}}
 - {name: BATON_LEADER_SERVICE_PORTS, value: {{ join "," $ports | quote }}}
 {{- end }}
+{{- with $values.appHealth }}
+- {name: BATON_APP_HEALTH_URL, value: {{ printf "http://127.0.0.1:%d%s" (int .port) (default "/" .path) | quote }}}
+{{- end }}
 {{- with $values.env }}
 {{ toYaml . }}
 {{- end }}
@@ -109,21 +114,23 @@ env:
 - name: BATON_{{ $key | upper | replace "-" "_" }}
   value: {{ kindIs "slice" $value | ternary (join "," $value) (toString $value) | quote }}
 {{- end }}
+{{- if $values.probePort }}
 ports:
 - {name: baton-probe, containerPort: {{ int $values.probePort }}}
+{{- end }}
 startupProbe:
-  httpGet: {path: /startupz, port: {{ int $values.probePort }}}
+  {{ include "baton.probe" (list . "started" "/startupz") }}
   periodSeconds: 1
   failureThreshold: 120
 livenessProbe:
-  httpGet: {path: /livez, port: {{ int $values.probePort }}}
+  {{ include "baton.probe" (list . "live" "/livez") }}
 {{- if eq $values.readiness "ready" }}
 readinessProbe:
-  httpGet: {path: /readyz, port: {{ int $values.probePort }}}
+  {{ include "baton.probe" (list . "ready" "/readyz") }}
   periodSeconds: 5
 {{- else if eq $values.readiness "leader" }}
 readinessProbe:
-  httpGet: {path: /leaderz, port: {{ int $values.probePort }}}
+  {{ include "baton.probe" (list . "leader" "/leaderz") }}
   periodSeconds: 1
   failureThreshold: 1
 {{- end }}
@@ -138,4 +145,14 @@ volumeMounts:
 {{- with $values.securityContext }}
 securityContext: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{- /* Takes (list CONTEXT WORD PATH): over the probe port, or by the binary where there is none. */}}
+{{- define "baton.probe" -}}
+{{- $port := int (index . 0).Values.baton.probePort -}}
+{{- if $port -}}
+httpGet: {path: {{ index . 2 }}, port: {{ $port }}}
+{{- else -}}
+exec: {command: [/baton, probe, {{ index . 1 }}]}
+{{- end -}}
 {{- end -}}

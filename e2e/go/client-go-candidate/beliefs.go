@@ -14,6 +14,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,21 @@ type beliefs struct {
 	patience time.Duration
 	leading  atomic.Pointer[context.Context] // as OnStartedLeading got it
 	lose     sync.Once
+	// leaseTransitions of the last own write: what users of client-go have for a fencing token.
+	transitions atomic.Int64
+}
+
+// How long who asks over HTTP may believe the answer. client-go gives no deadline, so it says yes for
+// as long as a worker that asks often would work on without asking.
+const answerHolds = 100 * time.Millisecond
+
+func (b *beliefs) document(leads bool) map[string]any {
+	document := map[string]any{"isLeader": leads, "identity": b.id}
+	if leads {
+		document["fencingToken"] = strconv.FormatInt(b.transitions.Load()+1, 10)
+		document["deadlineBoottimeNs"] = boottime() + answerHolds.Nanoseconds()
+	}
+	return document
 }
 
 // A line is one write, so that lines of several threads do not mix.
@@ -105,6 +121,7 @@ func (l recordedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 
 func (l recordedLock) record(record resourcelock.LeaderElectionRecord, err error) error {
 	if err == nil && record.HolderIdentity == l.Identity() {
+		l.beliefs.transitions.Store(int64(record.LeaderTransitions))
 		now := boottime()
 		l.beliefs.say(line{
 			Message: "extended", Boottime: now, GivesUp: now + l.beliefs.patience.Nanoseconds()})

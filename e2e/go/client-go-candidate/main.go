@@ -1,5 +1,6 @@
 // One candidate on client-go's leader election, with the local HTTP that its tests poll:
-// GET / answers 200 {"name": leader}, GET /leader 200 while leading and 503 otherwise.
+// GET / answers 200 {"name": leader}, GET /leader 200 while leading and 503 otherwise, with a document
+// of baton's form, so that one worker can stand beside either.
 // SIGTERM cancels the election's context, so that ReleaseOnCancel releases the Lease. Losing
 // leadership ends the process with status 1, as client-go's users do. See also beliefs.go.
 package main
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/leaderelection"
@@ -32,10 +34,10 @@ func main() {
 }
 
 func run() error {
-	kubeconfig := flag.String("kubeconfig", "", "path of the kubeconfig (required)")
+	kubeconfig := flag.String("kubeconfig", "", "path of the kubeconfig (none: as a Pod)")
 	namespace := flag.String("namespace", "default", "namespace of the Lease")
 	lease := flag.String("lease", "", "name of the Lease (required)")
-	id := flag.String("id", "", "identity of this candidate (required)")
+	id := flag.String("id", "", "identity of this candidate (none: the host's name and a UUID)")
 	leaseDuration := flag.Duration("lease-duration", 15*time.Second, "LeaseDuration")
 	renewDeadline := flag.Duration("renew-deadline", 10*time.Second, "RenewDeadline")
 	retryPeriod := flag.Duration("retry-period", 2*time.Second, "RetryPeriod")
@@ -44,8 +46,15 @@ func run() error {
 	work := flag.Duration("work", 0, "log an act this often while leading (0: never)")
 	address := flag.String("http", "127.0.0.1:0", "address of the local HTTP")
 	flag.Parse()
-	if *kubeconfig == "" || *lease == "" || *id == "" {
-		return errors.New("--kubeconfig, --lease and --id are required")
+	if *lease == "" {
+		return errors.New("--lease is required")
+	}
+	if *id == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		*id = host + "_" + string(uuid.NewUUID())
 	}
 
 	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
@@ -90,9 +99,12 @@ func run() error {
 		_ = json.NewEncoder(w).Encode(map[string]string{"name": elector.GetLeader()})
 	})
 	http.HandleFunc("GET /leader", func(w http.ResponseWriter, _ *http.Request) {
-		if !elector.IsLeader() {
+		leads := elector.IsLeader()
+		w.Header().Set("Content-Type", "application/json")
+		if !leads {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
+		_ = json.NewEncoder(w).Encode(believed.document(leads))
 	})
 	go func() { _ = http.Serve(listener, nil) }()
 	if *work > 0 {

@@ -1,5 +1,6 @@
 """One of the containers goes, or never comes."""
 import stage
+from pods import on_our_node
 from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
 
@@ -9,6 +10,7 @@ class Sidecar(Scenario):
         stage.os.kill(stage.pods.pids_of_container(container)[0], 9)
         return restarts
 
+    @on_our_node
     def test_killed(self):
         """The restarted container takes over from its own Pod's earlier one, at once (R19)."""
         self.install(baton=BALANCED)
@@ -25,6 +27,7 @@ class Sidecar(Scenario):
             if what == "first":
                 self.assertEqual(old.pod, after.pod)
 
+    @on_our_node
     def test_image_changed_alone(self):
         """Only the sidecar is replaced: it must not release while the worker works on."""
         self.install(env={"ASKS": "once", "ON_TERM": "1500"}, baton={**BALANCED, "replicas": 2})
@@ -40,6 +43,7 @@ class Sidecar(Scenario):
         self.assertEqual(0, self.container(old.pod, "worker")[1])
         self.note(f"same Pod leads again with {held.token}; never released; the worker was not restarted")
 
+    @on_our_node
     def test_killed_during_termination(self):
         """The main container works on without an elector: the Lease expires by itself."""
         self.install(env={"ON_TERM": "ignore"}, baton={**BALANCED, "terminationGracePeriodSeconds": 6})

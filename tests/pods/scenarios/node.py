@@ -1,9 +1,10 @@
 """The node, its network and its API server."""
 import stage
-from pods import kubectl
+from pods import kubectl, on_our_node
 from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
 
+@on_our_node
 class Network(Scenario):
     def cut_off_leader(self):
         """From the API server alone, until another leads."""
@@ -35,6 +36,7 @@ class Network(Scenario):
         self.note(f"the store refused {refused} effects")
 
 
+@on_our_node
 class Node(Scenario):
     is_alone = True
 

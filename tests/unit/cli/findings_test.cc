@@ -59,6 +59,53 @@ TEST(Findings, ALeaseIsDescribedOrRefused) {
   EXPECT_TRUE(judged(lease).starts_with("FAIL Lease: belongs to coordinated election"));
 }
 
+TEST(Findings, AGracePeriodWithinTheRenewDeadlineIsANote) {
+  const auto judged = [](std::int64_t grace_period_s) {
+    return said([&](Findings& findings) {
+      judge_grace_period(grace_period_s, milliseconds(12000), findings);
+    });
+  };
+  EXPECT_EQ(judged(13),
+            "ok   terminationGracePeriodSeconds is 13, above the renew-deadline of 12s\n");
+  EXPECT_TRUE(judged(12).starts_with(
+      "note terminationGracePeriodSeconds is 12, not above the renew-deadline of 12s: "))
+      << judged(12);
+  EXPECT_TRUE(judged(12).ends_with("set it to at least 13\n")) << judged(12);
+}
+
+// As seen on a node: docs/charts.md has the table.
+TEST(Findings, ARollOutThatGetsStuckIsANote) {
+  struct Case {
+    std::int64_t replicas;
+    const char *strategy, *max_unavailable, *max_surge, *said;
+  };
+  constexpr const char* kStuck = "gets stuck";
+  constexpr const char* kEndless = "never reports success";
+  constexpr const char* kFine = "completes";
+  for (const Case& each : std::initializer_list<Case>{{1, "Recreate", "", "", kFine},
+                                                      {1, "RollingUpdate", "1", "0", kFine},
+                                                      {1, "RollingUpdate", "25%", "0", kFine},
+                                                      {1, "RollingUpdate", "25%", "25%", kStuck},
+                                                      {1, "RollingUpdate", "", "", kStuck},
+                                                      {3, "RollingUpdate", "25%", "25%", kStuck},
+                                                      {3, "RollingUpdate", "2", "1", kStuck},
+                                                      {3, "RollingUpdate", "99%", "0", kStuck},
+                                                      {3, "RollingUpdate", "100%", "25%", kEndless},
+                                                      {3, "RollingUpdate", "3", "1", kEndless},
+                                                      {3, "Recreate", "", "", kEndless}}) {
+    const kube::Workload deployment{
+        {"Deployment", "web"}, each.replicas, each.strategy, each.max_unavailable, each.max_surge};
+    const std::string line = said([&](Findings& f) { judge_roll_out(deployment, f); });
+    EXPECT_NE(line.find(each.said), std::string::npos) << each.replicas << each.strategy << line;
+    EXPECT_EQ(line.starts_with("note roll-out of the Deployment web"), each.said != kFine) << line;
+  }
+  const std::string line = said([](Findings& f) {
+    judge_roll_out({{"StatefulSet", "db"}, 3, "RollingUpdate", "", ""}, f);
+  });
+  EXPECT_TRUE(line.starts_with("note roll-out of the StatefulSet db, of whose 3 Pods only"))
+      << line;
+}
+
 TEST(Findings, CheckNamesEveryBadSettingAndAnUnreadableKubeconfig) {
   Outcome outcome = run_cli({"check", "--replicas=0", "--sidecar=x"});
   EXPECT_EQ(outcome.code, 2);

@@ -236,6 +236,15 @@ TEST_F(R18LockDelay, TheRecordsLargerDelayIsObeyed) {
   expect_waits(a, received, seconds(35));
 }
 
+TEST_F(R18LockDelay, OfARecordOfAHigherFormatToo) {
+  Lease lease = held_lease("other", 15);
+  lease.annotations[annotation::kFormat] = std::to_string(kRecordFormat + 1);
+  lease.annotations[annotation::kLockDelay] = "20";
+  world.store.create(lease);
+  Runner& a = follower();
+  expect_waits(a, received, seconds(35));
+}
+
 TEST_F(R18LockDelay, NoneAfterAReleaseWithTheMark) {
   Lease lease = released_lease(400);
   lease.annotations[annotation::kLockDelay] = "20";

@@ -42,12 +42,48 @@ TEST_F(R4, AMarkOfEarlierTransitionsIsWaitedOut) {  // client-go came and went i
   expect_waits(a, received, seconds(15));
 }
 
+// "baton/format (a record of a higher format is treated as a foreign elector's ...)"
 TEST_F(R4, TheMarkOfAnUnknownFormatIsWaitedOut) {
-  Lease lease = released_lease(400);
-  lease.annotations[annotation::kFormat] = "2";
+  for (const std::string& format : {std::to_string(kRecordFormat + 1), std::string("99"),
+                                   std::string("-1"), std::string("one")}) {
+    SCOPED_TRACE(format);
+    Lease lease = released_lease(400);
+    lease.annotations[annotation::kFormat] = format;
+    World one;
+    one.store.create(lease);
+    Runner& a = one.add("a");
+    ASSERT_TRUE(one.run_until_true([&] { return !a.writes(WriteKind::acquire).empty(); }));
+    EXPECT_GE(a.written_at.back() - kStart, seconds(15));
+    // "... its token still counts"
+    EXPECT_GT(std::stoll(a.written.back().annotations.at(annotation::kFencingToken)), 400);
+    EXPECT_EQ(a.written.back().annotations.at(annotation::kFormat), std::to_string(kRecordFormat));
+  }
+}
+
+TEST_F(R4, AHigherFormatsShorterDurationIsNotObeyed) {
+  Lease lease = held_lease("other", 6);
+  lease.annotations[annotation::kFormat] = std::to_string(kRecordFormat + 1);
   world.store.create(lease);
   Runner& a = follower();
+  EXPECT_FALSE(a.status().leader.fencing_token.has_value()) << "the token is unknown";
   expect_waits(a, received, seconds(15));
+}
+
+// A roll-out to the next version hands over as quickly as any.
+TEST_F(R4, TheMarkOfALowerFormatIsTakenAtOnce) {
+  Lease lease = released_lease(400);
+  lease.annotations[annotation::kFormat] = std::to_string(kRecordFormat - 1);
+  world.store.create(lease);
+  Runner& a = follower();
+  EXPECT_EQ(written(a), received);
+}
+
+TEST_F(R4, ALowerFormatsShorterDurationIsObeyed) {
+  Lease lease = held_lease("other", 6);
+  lease.annotations[annotation::kFormat] = std::to_string(kRecordFormat - 1);
+  world.store.create(lease);
+  Runner& a = follower();
+  expect_waits(a, received, seconds(6));
 }
 
 TEST_F(R4, AMarkOnAHeldRecordSaysNothing) {

@@ -20,6 +20,7 @@ TEST(InCluster, FromTheEnvironmentAndTheMount) {
       {{"KUBERNETES_SERVICE_HOST", "fd00:10:96::1"}, {"KUBERNETES_SERVICE_PORT", "443"}});
   Folder folder;
   const auto cluster = in_cluster(mounted(folder).path(""));
+  EXPECT_TRUE(cluster.ok() && cluster->is_in_cluster);
   ASSERT_TRUE(cluster.ok()) << cluster.error();
   EXPECT_EQ(cluster->endpoint.host, "fd00:10:96::1");
   EXPECT_EQ(cluster->endpoint.port, 443);

@@ -22,6 +22,7 @@ TEST(DecodeClaims, OfABoundToken) {
   EXPECT_EQ(claims.pod.namespace_name, "shop");
   EXPECT_EQ(claims.pod.pod_name, "web-0");
   EXPECT_EQ(claims.pod.pod_uid, "p-1");
+  EXPECT_EQ(claims.pod.service_account, "web");
   EXPECT_EQ(claims.expires_s, 2000000000);
   EXPECT_EQ(pod_identity(kToken).pod_uid, "p-1");
 }
@@ -81,9 +82,9 @@ TEST(DecodePod, DepthDoesNoHarm) {
 }
 
 TEST(EncodeEvent, SpeaksOfTheLease) {
-  const json event =
-      json::parse(encode_event({"shop", "billing", "u-1", "web-0_x", "web-0_x became leader"},
-                               "billing.17", "2031-05-06T07:08:09.000123Z"));
+  const json event = json::parse(
+      encode_event({"Lease", "shop", "billing", "u-1", "web-0_x", "web-0_x became leader"},
+                   "billing.17", "2031-05-06T07:08:09.000123Z"));
   EXPECT_EQ(event["metadata"]["name"], "billing.17");
   EXPECT_EQ(event["metadata"]["namespace"], "shop");
   EXPECT_EQ(event["involvedObject"], (json{{"apiVersion", "coordination.k8s.io/v1"},
@@ -96,6 +97,18 @@ TEST(EncodeEvent, SpeaksOfTheLease) {
   EXPECT_EQ(event["source"]["component"], "baton");
   EXPECT_EQ(event["message"], "web-0_x became leader");
   EXPECT_EQ(event["firstTimestamp"], "2031-05-06T07:08:09Z");
+}
+
+TEST(EncodeEvent, WarnsOnThePod) {
+  const json event = json::parse(
+      encode_event({"Pod", "shop", "web-0", "p-1", "web-0_x", "blocked: why", "Warning"},
+                   "web-0.17", "2031-05-06T07:08:09Z"));
+  EXPECT_EQ(event["type"], "Warning");
+  EXPECT_EQ(event["involvedObject"], (json{{"apiVersion", "v1"},
+                                           {"kind", "Pod"},
+                                           {"name", "web-0"},
+                                           {"namespace", "shop"},
+                                           {"uid", "p-1"}}));
 }
 
 TEST(Review, QuestionAndAnswer) {

@@ -59,7 +59,7 @@ TEST_F(SideClientTest, CreatesEventsUnderNamesOfTheirOwn) {
   server_.then(answer(201, "{}"));
   server_.then(answer(201, "{}"));
   server_.then(answer(403, R"({"kind":"Status","message":"events is forbidden"})"));
-  const LeaseEvent event{"shop", "billing", "u-1", "a_1", "a_1 became leader"};
+  const ObjectEvent event{"Lease", "shop", "billing", "u-1", "a_1", "a_1 became leader"};
   EXPECT_EQ(client_.create_event(event, kGenerous), "");
   EXPECT_EQ(client_.create_event(event, kGenerous), "");
   EXPECT_EQ(client_.create_event(event, kGenerous),

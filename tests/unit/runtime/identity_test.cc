@@ -18,7 +18,21 @@ Identity identity_of(const config::Settings& settings, const std::string& token)
   kube::Cluster cluster;
   cluster.token = token;
   kube::Credentials credentials(cluster);
-  return find_identity(settings, credentials);
+  return *find_identity(settings, credentials);
+}
+
+TEST(Identity, ANamespaceThatNothingNamesIsAnErrorInAPodAlone) {
+  config::Settings settings;
+  EXPECT_EQ(identity_of(settings, "opaque").namespace_name, "default");
+  kube::Cluster cluster;
+  cluster.is_in_cluster = true;
+  cluster.token = "opaque";
+  kube::Credentials credentials(cluster);
+  EXPECT_EQ(find_identity(settings, credentials).error(),
+            "no namespace: the service account's volume holds no file 'namespace' and its token "
+            "names none; mount that file, or set namespace");
+  settings.namespace_name = "shop";
+  EXPECT_EQ(find_identity(settings, credentials)->namespace_name, "shop");
 }
 
 TEST(Identity, ComesFromTheTokensClaims) {

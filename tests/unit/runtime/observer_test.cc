@@ -42,7 +42,7 @@ class ObserverClockTest : public testing::Test {
   }
 
   Worker worker_;
-  Observer observer_{worker_, nullptr, {"shop", "billing", "", "p0", ""}};
+  Observer observer_{worker_, nullptr, {"Lease", "shop", "billing", "", "p0", ""}, {}};
 };
 
 // It was fed the difference from our wall clock once: the check then said nothing on a host whose
