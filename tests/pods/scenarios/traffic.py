@@ -8,7 +8,7 @@ import statistics
 import threading
 
 import stage
-from pods import LeaseWatch, now_ns
+from pods import LeaseWatch, now_ns, on_our_node
 from stage import BALANCED, Scenario, wait_for
 
 # The worker answers requests; the end of its stream is the proof that a release waits for.
@@ -110,6 +110,7 @@ def told_no_by(answers):
     return two, others
 
 
+@on_our_node
 class Requests(Scenario):
     app = "worker"
     others_may_answer = False  # a Pod that leads no more, two hand-overs later
@@ -140,6 +141,7 @@ class Requests(Scenario):
         self.assertEqual([], served_late(fresh + kept))
         if not self.others_may_answer:
             self.assertEqual(0, others, "requests reached a standby")
+        return count["refused"]
 
     @staticmethod
     def times(values):
@@ -167,7 +169,7 @@ class Requests(Scenario):
             act(old)
             client.served(other_than=[old])
         self.running(3)
-        self.report(title, client, start)
+        return self.report(title, client, start)
 
     def roll_out(self, client, **values):
         start, old = now_ns(), self.uids()
@@ -180,9 +182,10 @@ class Requests(Scenario):
         values = {"preStop": RESIGN_FIRST, **values}
         self.install_first(env=SERVES, **values)
         client = self.start_client()
-        self.hand_over(client, "resign", 17, self.resign)
+        refused = self.hand_over(client, "resign", 17, self.resign)
         self.hand_over(client, "deletion", 3, self.delete)
         self.roll_out(client, **values)
+        return refused
 
     def resign(self, pod):
         """From within the Pod's network, as its containers would."""
@@ -206,8 +209,11 @@ class Requests(Scenario):
 
 
 class Traffic(Requests):
+    is_long = True
+
     def test_by_endpoint_slice(self):
-        self.play(baton={**BALANCED, "leaderService": {"by": "endpointslice", "ports": PORTS}})
+        refused = self.play(baton={**BALANCED, "leaderService": {"by": "endpointslice", "ports": PORTS}})
+        self.assertEqual(0, refused, "the Service led nowhere while no Pod went")
 
     def test_by_label(self):
         self.play(baton={**BALANCED, "leaderService": {"by": "label", "ports": PORTS}})
