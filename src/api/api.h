@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/status_board.h"
+#include "api/traffic_board.h"
 #include "api/work_ledger.h"
 #include "election/event.h"
 #include "election/options.h"
@@ -37,7 +38,8 @@ struct Context {
   std::string run_id;       // drawn at start: makes `revision` differ after a restart
   election::Timings timings;
   std::shared_ptr<StatusBoard> board;
-  std::shared_ptr<WorkLedger> ledger;  // one for all listeners
+  std::shared_ptr<const TrafficBoard> traffic;  // null: no Service is led to the leader
+  std::shared_ptr<WorkLedger> ledger;           // one for all listeners
   std::function<Instant()> now;
   std::function<void(election::Event)> post;  // to the election's thread; never blocks
   std::function<void(Rejection)> report_rejection;

@@ -2,8 +2,12 @@
 
 #include <array>
 
+#include "base/text.h"
+
 namespace baton::api {
 namespace {
+
+constexpr std::size_t kLongestReason = 500;
 
 std::int64_t milliseconds(Duration duration) {
   return std::chrono::floor<std::chrono::milliseconds>(duration).count();
@@ -68,6 +72,19 @@ void append_leader(std::string& out, const election::Leader& leader) {
   out.append(fields).append("}");
 }
 
+void append_traffic(std::string& out, const TrafficState* state) {
+  out += ",\"traffic\":";
+  if (state == nullptr) {
+    out += "null";
+    return;
+  }
+  std::string fields;
+  append_text(fields, "leads", to_string(state->leads));
+  append_text(fields, "reason", printable(state->reason, kLongestReason));
+  fields[0] = '{';
+  out.append(fields).append("}");
+}
+
 std::string leader_name(const Context& context, const StatusView& view, Instant now) {
   if (view.leads(now)) return context.legacy_name;
   const election::Leader& leader = view.status.leader;
@@ -86,7 +103,8 @@ std::string object_of(std::string_view key, std::string_view text) {
 
 }  // namespace
 
-StatusDocument::StatusDocument(const Context& context) : run_id_(context.run_id) {
+StatusDocument::StatusDocument(const Context& context)
+    : run_id_(context.run_id), traffic_(context.traffic) {
   append_text(names_, "election", context.election);
   append_text(names_, "namespace", context.namespace_name);
   append_text(names_, "pod", context.pod);
@@ -104,6 +122,7 @@ StatusDocument::StatusDocument(const Context& context) : run_id_(context.run_id)
 std::string StatusDocument::text(const StatusView& view, Instant now) const {
   const election::Status& status = view.status;
   const bool leads = view.leads(now);
+  const TrafficBoard::View shown = traffic();
   std::string out;
   out.reserve(1024);
   out.append("{\"isLeader\":").append(leads ? "true" : "false");
@@ -118,12 +137,16 @@ std::string StatusDocument::text(const StatusView& view, Instant now) const {
   append_text(out, "deadlineBoottimeNs",
               leads ? std::to_string(status.deadline.time_since_epoch().count()) : "");
   append_leader(out, status.leader);
-  append_text(out, "revision", revision(view, now));
+  append_traffic(out, traffic_ ? &shown.state : nullptr);
+  append_text(out, "revision", revision(view, now, shown));
   return out.append(",\"lease\":").append(lease_).append("}}\n");
 }
 
-std::string StatusDocument::revision(const StatusView& view, Instant now) const {
-  return run_id_ + "-" + std::to_string(view.change) + (view.has_lapsed(now) ? "-lapsed" : "");
+std::string StatusDocument::revision(const StatusView& view, Instant now,
+                                     const TrafficBoard::View& traffic) const {
+  return run_id_ + "-" + std::to_string(view.change) +
+         (traffic.change == 0 ? "" : "." + std::to_string(traffic.change)) +
+         (view.has_lapsed(now) ? "-lapsed" : "");
 }
 
 http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) const {

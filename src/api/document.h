@@ -15,12 +15,19 @@ class StatusDocument {
 
   /// The JSON text, one line. /openapi.json describes it (openapi.cc).
   std::string text(const StatusView& view, Instant now) const;
-  std::string revision(const StatusView& view, Instant now) const;
+  std::string revision(const StatusView& view, Instant now) const {
+    return revision(view, now, traffic());
+  }
   /// The document with its headers.
   http::Response answer(int status, const StatusView& view, Instant now) const;
 
  private:
+  TrafficBoard::View traffic() const { return traffic_ ? traffic_->read() : TrafficBoard::View(); }
+  std::string revision(const StatusView& view, Instant now,
+                       const TrafficBoard::View& traffic) const;
+
   std::string names_, lease_, run_id_;
+  std::shared_ptr<const TrafficBoard> traffic_;
 };
 
 /// An answer that no cache may keep; an empty `content_type` is left out.

@@ -94,6 +94,7 @@ Json status_schema() {
        {"validForMs", "integer", "how long the answer stays true, from when it was written"},
        {"deadlineBoottimeNs", "string?", "the same as a point on CLOCK_BOOTTIME, decimal"},
        {"leader", "object?", "who holds the Lease"},
+       {"traffic", "object?", "whether the leader's Service leads here; null: none is configured"},
        {"revision", "string", "opaque; differs after every change but an extended deadline"},
        {"lease", "object", "the durations of this candidate"}});
   Json& properties = status["properties"];
@@ -108,6 +109,10 @@ Json status_schema() {
                  {"fencingToken", "string?", "decimal; null: another elector, token unknown"},
                  {"since", "string?", "acquireTime as found"},
                  {"transitions", "integer", "leaseTransitions"}}));
+  properties["traffic"].update(
+      object_of({{"leads", "string", "where it leads, as far as this candidate has written it"},
+                 {"reason", "string?", "why that is not as it should be, and the mend"}}));
+  properties["traffic"]["properties"]["leads"]["enum"] = {"here", "away", "unknown"};
   properties["lease"].update(object_of({{"durationMs", "integer", "--lease-duration"},
                                         {"renewDeadlineMs", "integer", "--renew-deadline"},
                                         {"renewPeriodMs", "integer", "--renew-period"},

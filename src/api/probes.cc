@@ -37,8 +37,16 @@ Checks readiness(const Context& context) {
   const State state = view.state(now);
   const bool ok = state != State::starting && state != State::degraded && state != State::blocked &&
                   state != State::stopped;
-  // Without its watch a follower still works by LISTs.
-  return {state_check(view, now, ok), {"watch", true, view.status.watch_live ? "live" : "down"}};
+  // Without its watch a follower still works by LISTs, and traffic that fails costs no term.
+  Checks checks{state_check(view, now, ok),
+                {"watch", true, view.status.watch_live ? "live" : "down"}};
+  if (context.traffic) {
+    const TrafficState state = context.traffic->read().state;
+    checks.push_back({"traffic", true,
+                      std::string("leads ") + to_string(state.leads) +
+                          (state.reason.empty() ? "" : ", " + state.reason)});
+  }
+  return checks;
 }
 
 Checks leadership(const Context& context) {

@@ -60,6 +60,8 @@ void show(const Document& document, const Call& call) {
       leads ? format_duration(std::chrono::floor<milliseconds>(document.deadline - now)) : "");
   row("since", document.leader_since);
   row("transitions", document.leader_transitions);
+  const std::string& why = document.traffic_reason;
+  row("traffic", document.traffic + (why.empty() ? "" : ", " + why));
   out << std::flush;
 }
 

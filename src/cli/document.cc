@@ -25,6 +25,8 @@ constexpr std::pair<const char*, std::string Document::*> kTexts[] = {
     {"/leader/fencingToken", &Document::leader_token},
     {"/leader/since", &Document::leader_since},
     {"/leader/transitions", &Document::leader_transitions},
+    {"/traffic/leads", &Document::traffic},
+    {"/traffic/reason", &Document::traffic_reason},
 };
 
 /// A member as text: strings as they are, numbers in decimal, anything else "".

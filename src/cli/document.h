@@ -19,6 +19,7 @@ struct Document {
   Duration validity{0};         // V of the election, 0 if not told
   std::string leader_pod, leader_identity, leader_address, leader_token, leader_since;
   std::string leader_transitions;
+  std::string traffic, traffic_reason;  // "" where no Service is led to the leader
 
   /// Whether a yes may be acted upon at `now`: complete, and its deadline ahead.
   bool leads(Instant now) const;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kLongestSocketPath = 107;  // sockaddr_un holds 108 with the final zero
 constexpr std::size_t kMostAddresses = 8;
+constexpr std::size_t kLongestUrl = 1000;
 constexpr char kAddressForms[] =
     "an address is 127.0.0.1:4040, [::1]:4040, localhost:4040, unix:/path, a comma-separated list "
     "of these, or off";
@@ -131,6 +132,24 @@ Result<std::vector<Address>> parse_addresses(std::string_view text) {
   }
   if (addresses.size() > kMostAddresses) return Error{"at most 8 addresses; remove some"};
   return addresses;
+}
+
+Result<HttpUrl> parse_http_url(std::string_view text) {
+  static const std::regex form(
+      "http://(\\[([0-9a-fA-F:.]+)\\]|[A-Za-z0-9.-]+)(:([0-9]+))?(/[!-\"$-~]*)?");
+  const Error why{
+      "must be http://HOST[:PORT][/PATH] without user and fragment, at most 1000 characters, and "
+      "no https: it is asked from within the Pod; write it like http://127.0.0.1:8080/healthz"};
+  std::match_results<std::string_view::const_iterator> parts;
+  if (text.size() > kLongestUrl || !std::regex_match(text.begin(), text.end(), parts, form)) {
+    return why;
+  }
+  const auto port = parse_integer(parts[4].matched ? parts[4].str() : "80", 1, 65535);
+  if (!port) return why;
+  return HttpUrl{.text = std::string(text),
+                 .host = parts[parts[2].matched ? 2 : 1].str(),
+                 .port = static_cast<int>(*port),
+                 .target = parts[5].matched ? parts[5].str() : "/"};
 }
 
 std::vector<std::string> split_list(std::string_view text) {

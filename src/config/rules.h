@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "config/settings.h"
 #include "election/time.h"
 
 namespace baton::config {
@@ -33,6 +34,9 @@ struct Address {
 /// "127.0.0.1:4040", "[::1]:4040", "localhost:4040" (both loopbacks), ":4040" (both wildcards),
 /// "unix:/path", separated by commas; "off" alone gives none.
 Result<std::vector<Address>> parse_addresses(std::string_view text);
+
+/// "http://127.0.0.1:8080/healthz", "http://[::1]:80", "http://localhost/up?deep=1".
+Result<HttpUrl> parse_http_url(std::string_view text);
 
 /// Parts of a comma-separated list, trimmed.
 std::vector<std::string> split_list(std::string_view text);

@@ -2,6 +2,7 @@
 // merged (in this order of precedence) and checked. The table behind it is config/table.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,14 @@ struct ServicePort {
   int number = 0;    // of the Pod
 
   bool operator==(const ServicePort&) const = default;
+};
+
+/// http://HOST[:PORT][/PATH], taken apart.
+struct HttpUrl {
+  std::string text;  // as it was given
+  std::string host;  // numeric, IPv6 without brackets, or a name
+  int port = 80;
+  std::string target;  // path and query
 };
 
 struct Settings {
@@ -46,6 +55,7 @@ struct Settings {
   std::string leader_service;                       // --leader-service; "": no EndpointSlice
   std::vector<ServicePort> leader_service_ports;    // --leader-service-ports
   bool leader_label = false;                        // --leader-label on the own Pod
+  std::optional<HttpUrl> app_health_url;            // --app-health-url; none: no gate
   std::string record;                               // --record FILE; "": no flight recorder
   std::string log_level;                            // --log-level debug | info | warning | error
 };

@@ -176,6 +176,15 @@ std::string check_service(std::string_view value) {
   return label_or_empty(value);
 }
 
+std::string store_health_url(std::string_view value, Draft& draft) {
+  draft.settings.app_health_url.reset();
+  if (value.empty()) return "";
+  auto url = parse_http_url(value);
+  if (!url) return url.error();
+  draft.settings.app_health_url = std::move(url).value();
+  return "";
+}
+
 std::string store_ports(std::string_view value, Draft& draft) {
   std::vector<ServicePort> ports;
   for (const std::string& text : value.empty() ? std::vector<std::string>{} : split_list(value)) {
@@ -285,7 +294,7 @@ const std::vector<Setting>& settings_table() {
        [](auto value, Draft& draft) { return store_bool(value, draft.settings.events); }},
       {"leader-service", "NAME", "",
        "Selector-less Service that leads to the leader: its EndpointSlice of the same name is "
-       "written on winning and emptied before a release. Default: none.",
+       "written on winning. Default: none.",
        std::string(kLabelRule) + ", beginning with a letter; needs leader-service-ports",
        text(&Settings::leader_service, check_service)},
       {"leader-service-ports", "LIST", "",
@@ -296,6 +305,11 @@ const std::vector<Setting>& settings_table() {
        "selector.",
        "true or false; the election's name then has at most 63 characters",
        [](auto value, Draft& draft) { return store_bool(value, draft.settings.leader_label); }},
+      {"app-health-url", "URL", "",
+       "The application's own health check: while it does not answer 2xx or 3xx this Pod does not "
+       "contend, and a leader gives way. Default: not asked.",
+       "http://HOST[:PORT][/PATH] that the sidecar reaches; must not depend on who leads",
+       store_health_url},
       {"record", "FILE", "",
        "Flight recorder: keep what the election is given in FILE and FILE.1, at most 16 MiB, for "
        "baton replay. Default: nothing is recorded.",

@@ -241,7 +241,8 @@ void Election::Impl::on(const OnlyContainerReplaced&) {
 void Election::Impl::on(const ApplicationHealth& event) {
   if (!event.healthy) {
     unhealthy_ = event.reason.empty() ? "the application is unhealthy" : event.reason;
-    if (term_) resign("the application is unhealthy: " + event.reason);
+    // A drain under way keeps its grounds: an announcement still releases nothing by itself.
+    if (term_) begin_drain("the application is unhealthy: " + event.reason);
   } else if (!unhealthy_.empty()) {
     unhealthy_.clear();
     contend_from_ = now_;

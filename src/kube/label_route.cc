@@ -23,6 +23,7 @@ class LabelRoute : public Route {
         election_(std::move(election)) {}
 
   const char* name() const override { return "label"; }
+  bool moves_in_one_write() const override { return false; }
 
   // A PATCH carries the version read: where a later leader has labelled itself in between, it is
   // refused, and where it had done so before, `leads` says no.

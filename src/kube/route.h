@@ -26,6 +26,9 @@ class Route {
   /// is asked after each reading: once it says no, nothing more is written. Empty: done.
   virtual std::optional<election::Failure> show(election::Token token,
                                                 const std::function<bool()>& leads) = 0;
+  /// Whether the next leader's show() moves the traffic in one write. Taking it away before that is
+  /// a change of its own for kube-proxy, which waits a second between two of them.
+  virtual bool moves_in_one_write() const = 0;
   /// Takes the traffic away if it leads here, and leaves alone what leads to another. Empty: done.
   virtual std::optional<election::Failure> withdraw() = 0;
 };

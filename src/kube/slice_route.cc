@@ -44,6 +44,7 @@ class SliceRoute : public Route {
         ports_(std::move(ports)) {}
 
   const char* name() const override { return "endpointslice"; }
+  bool moves_in_one_write() const override { return true; }
 
   std::optional<Failure> show(election::Token token, const std::function<bool()>& leads) override {
     requests_.begin_attempt();

@@ -34,6 +34,8 @@ class Metrics {
 
   // Any thread.
   void request_failed(const std::string& request, election::FailureKind kind);
+  /// Whether the leader's Service leads here; never called where none is configured.
+  void traffic(bool leads_here) { traffic_.Add({}).Set(leads_here ? 1 : 0); }
   void rejection() { rejections_.Increment(); }
   void clock_rate_anomaly() { clock_anomalies_.Increment(); }
   /// The whole page; gauges that depend on time are computed for `now`.
@@ -73,6 +75,11 @@ class Metrics {
             "How long leadership is certain from now on; 0 if not leading.");
   prometheus::Family<prometheus::Gauge>& states_ =
       gauges("baton_state", "1 for the state the candidate is in, 0 for every other.", labels_);
+  prometheus::Family<prometheus::Gauge>& traffic_ =
+      gauges("baton_traffic_leads_here",
+             "1 while the leader's Service leads to this Pod, as far as this candidate has written "
+             "it. Only where such a Service is configured.",
+             labels_);
   prometheus::Family<prometheus::Counter>& transitions_ =
       counters("baton_transitions_total",
                "Terms of this candidate that began (change=gained) or "

@@ -33,6 +33,7 @@ class Observer {
   void request_failed(const std::string& request, election::FailureKind kind) {
     metrics_.request_failed(request, kind);
   }
+  void traffic(bool leads_here) { metrics_.traffic(leads_here); }
   void rejected(const api::Rejection& rejection);
   std::string metrics_page() { return metrics_.text(boot_now()); }
 

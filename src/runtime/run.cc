@@ -12,6 +12,7 @@
 
 #include "observe/log.h"
 #include "runtime/elector.h"
+#include "runtime/health.h"
 #include "runtime/identity.h"
 #include "runtime/listeners.h"
 #include "runtime/observer.h"
@@ -103,8 +104,10 @@ class Process {
                   {"Lease", identity_.namespace_name, settings.election, "", identity_.holder, ""},
                   {"Pod", identity_.namespace_name, identity_.pod_name, identity_.pod_uid,
                    identity_.holder, "", "Warning"}),
-        traffic_(traffic_routes(settings, identity_, side_), board_, settings.timings,
-                 [this](const auto& route, auto kind) { observer_.request_failed(route, kind); }),
+        traffic_(
+            traffic_routes(settings, identity_, side_), board_, settings.timings,
+            [this](const auto& route, auto kind) { observer_.request_failed(route, kind); },
+            [this](const api::TrafficState& state) { traffic_told(state); }),
         elector_(
             election_options(settings, identity_, incarnation_), start, std::move(credentials),
             {identity_.namespace_name, settings.election, settings.timings.request_timeout}, board_,
@@ -135,7 +138,9 @@ class Process {
   /// Until the election has ended after a signal.
   void run(const Descriptor& signals) {
     listeners_->start();
+    start_health_gate();  // its first word comes before the first reading of the Lease
     elector_.start();
+    traffic_.start();
     while (true) {
       std::array<pollfd, 2> fds{{{signals.get(), POLLIN, 0}, {exited_.get(), POLLIN, 0}}};
       ::poll(fds.data(), fds.size(), -1);
@@ -147,7 +152,7 @@ class Process {
       terminate();
     }
     listeners_->changed();
-    traffic_.wait_until_withdrawn();
+    health_gate_.reset();
     traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();
@@ -166,6 +171,7 @@ class Process {
     context.timings = settings_.timings;
     context.ledger = std::make_shared<api::WorkLedger>(settings_.holders);
     context.board = board_;
+    if (leads_traffic()) context.traffic = traffic_board_;
     context.now = boot_now;
     context.post = [this](election::Event event) { elector_.post(std::move(event)); };
     context.report_rejection = [this](const api::Rejection& one) { observer_.rejected(one); };
@@ -179,9 +185,31 @@ class Process {
     return context;
   }
 
+  bool leads_traffic() const { return settings_.leader_label || !settings_.leader_service.empty(); }
+
+  /// Traffic's thread.
+  void traffic_told(const api::TrafficState& state) {
+    observer_.traffic(state.leads == api::TrafficState::Leads::here);
+    if (traffic_board_->publish(state)) listeners_->changed();
+  }
+
+  void start_health_gate() {
+    if (!settings_.app_health_url) return;
+    health_gate_ = std::make_unique<HealthGate>(
+        *settings_.app_health_url,
+        [this](election::ApplicationHealth health) { elector_.post(std::move(health)); },
+        [this] {
+          if (identity_.pod_uid.empty()) return false;
+          const auto pod =
+              side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
+          return pod.ok() && pod->uid == identity_.pod_uid && pod->deletion_s;
+        });
+  }
+
   void terminate() {
     const Instant at = boot_now();
     elector_.post(election::Terminate{});
+    if (health_gate_) health_gate_->stop();
     if (identity_.pod_uid.empty()) return;
     worker_.submit([this, at] { look_for_proof(at); });
   }
@@ -220,12 +248,14 @@ class Process {
   const Incarnation incarnation_;
   const std::shared_ptr<kube::SideClient> side_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
+  const std::shared_ptr<api::TrafficBoard> traffic_board_ = std::make_shared<api::TrafficBoard>();
   Worker worker_;
   Observer observer_;
   Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
-  Elector elector_;  // last: its threads end before what they use
+  Elector elector_;  // after what its threads use
+  std::unique_ptr<HealthGate> health_gate_;
 };
 
 }  // namespace

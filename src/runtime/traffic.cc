@@ -13,17 +13,25 @@ using observe::Level;
 
 /// What leads here is looked at again after this many lease durations: it may have been deleted.
 constexpr int kRecheck = 4;
+/// The next leader needs some 50 ms after a release, a machine under load much more.
+constexpr Duration kLeftForTheNext = std::chrono::seconds(1);
 
 }  // namespace
 
 Traffic::Traffic(std::vector<std::unique_ptr<kube::Route>> routes,
                  std::shared_ptr<const api::StatusBoard> board, const election::Timings& timings,
-                 Failed failed)
-    : board_(std::move(board)), timings_(timings), failed_(std::move(failed)) {
-  if (routes.empty()) return;
+                 Failed failed, Told told)
+    : board_(std::move(board)),
+      timings_(timings),
+      failed_(std::move(failed)),
+      told_(std::move(told)),
+      holds_release_(!routes.empty()),  // perhaps, by the process before this one
+      is_led_(holds_release_) {
   for (auto& route : routes) routes_.push_back({std::move(route), {}, false, ""});
-  is_led_ = true;  // perhaps, by the process before this one
-  thread_ = std::thread([this] { run(); });
+}
+
+void Traffic::start() {
+  if (!routes_.empty()) thread_ = std::thread([this] { run(); });
 }
 
 void Traffic::changed() {
@@ -34,12 +42,15 @@ void Traffic::changed() {
 
 void Traffic::wait_until_withdrawn() {
   std::unique_lock lock(mutex_);
-  withdrawn_.wait_for(lock, timings_.request_timeout, [this] { return !is_led_ || stopping_; });
+  withdrawn_.wait_for(lock, timings_.request_timeout,
+                      [this] { return !holds_release_ || stopping_; });
 }
 
 void Traffic::stop() {
-  {
-    const std::lock_guard lock(mutex_);
+  if (thread_.joinable()) {
+    std::unique_lock lock(mutex_);
+    withdrawn_.wait_for(lock, kLeftForTheNext + timings_.request_timeout,
+                        [this] { return !is_led_; });
     stopping_ = true;
     wake_.notify_all();
     withdrawn_.notify_all();
@@ -59,25 +70,35 @@ void Traffic::run() {
   std::unique_lock lock(mutex_);
   election::Token last = 0;
   Duration delay = timings_.retry_min;
-  Instant due = kLongAgo;
+  Instant due = kLongAgo, left_until = boot_now() + kLeftForTheNext;
   while (!stopping_) {
     has_changed_ = false;
     const election::Token token = wanted();
     if (token != last || boot_now() >= due) {
-      if (token != last) delay = timings_.retry_min;
+      if (token != last) {
+        delay = timings_.retry_min;
+        left_until = boot_now() + kLeftForTheNext;
+      }
       last = token;
-      if (token != 0) is_led_ = true;  // before anything is written
+      if (token != 0) holds_release_ = is_led_ = true;  // before anything is written
       lock.unlock();
-      const bool is_settled = settle_all(token);
-      const bool is_led = std::ranges::any_of(routes_, [](const Led& led) {
+      const bool leaves = token == 0 && boot_now() < left_until;
+      const bool is_settled = settle_all(token, leaves);
+      const auto leads = [](const Led& led) {
         return led.shown != election::Token(0) && !led.is_refused;
-      });
+      };
+      const bool is_led = std::ranges::any_of(routes_, leads);
+      const bool holds_release = std::ranges::any_of(
+          routes_, [&](const Led& led) { return leads(led) && !led.route->moves_in_one_write(); });
+      told_(state());
       lock.lock();
       is_led_ = is_led;
+      holds_release_ = holds_release;
       withdrawn_.notify_all();
       due = boot_now() + delay;
       delay = std::min(delay * 2, timings_.lease_duration / 2);
       if (is_settled) due = token == 0 ? kNever : boot_now() + kRecheck * timings_.lease_duration;
+      if (leaves) due = std::min(due, left_until);
     }
     const auto woken = [this] { return has_changed_ || stopping_; };
     if (due == kNever) {
@@ -88,12 +109,28 @@ void Traffic::run() {
   }
 }
 
-bool Traffic::settle_all(election::Token token) {
+api::TrafficState Traffic::state() const {
+  using Leads = api::TrafficState::Leads;
+  const auto all = [this](auto is_so) { return std::ranges::all_of(routes_, is_so); };
+  api::TrafficState state;
+  if (all([](const Led& led) { return led.shown.value_or(0) != 0; })) {
+    state.leads = Leads::here;
+  } else if (all([](const Led& led) { return led.shown == election::Token(0); })) {
+    state.leads = Leads::away;
+  }
+  for (const Led& led : routes_) {
+    if (!led.why.empty()) state.reason = led.why;
+  }
+  return state;
+}
+
+bool Traffic::settle_all(election::Token token, bool leaves) {
   const bool is_recheck = token != 0 && std::ranges::all_of(routes_, [&](const Led& led) {
                             return led.shown == token;
                           });
   bool is_settled = true;
   for (Led& led : routes_) {
+    if (leaves && led.route->moves_in_one_write()) continue;
     if (led.shown != token || is_recheck) is_settled = settle(led, token) && is_settled;
   }
   return is_settled;

@@ -1,6 +1,7 @@
 // What the scenarios in Pods put beside the sidecar, as one static program, and the fenced store.
 //
-//   worker work       each effect is a line in $EFFECTS/effects and a request to the store
+//   worker work       each effect is a line in $EFFECTS/effects and a request to the store; where
+//                     $SERVES is a port it answers HTTP there
 //   worker store PORT refuses a token below the highest seen for a resource; prints each request
 //   worker clocks     prints CLOCK_BOOTTIME and CLOCK_REALTIME, in ns
 //   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
@@ -14,6 +15,8 @@
 //   SAYS_READY   posts /ready-to-lead when a term begins
 //   PACE_MS      between two effects, 5 unless set
 //   FOR_MS       ends by itself after so much work, as a Job does
+//   CRASH_MS     exits with 1 so many milliseconds after its start
+//   HEALTH_PORT  answers 200 there until SIGTERM or SIGUSR1 closes the port; SIGUSR1 opens it again
 //   SIDECAR      path of the sidecar's Unix socket, where it is not on 127.0.0.1:4040
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
 #include <arpa/inet.h>
@@ -30,6 +33,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -83,6 +87,21 @@ int connect_to_sidecar(int timeout_ms) {
   to.sun_family = AF_UNIX;
   path.copy(to.sun_path, sizeof to.sun_path - 1);
   return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
+}
+
+int listen_on(int port) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
+      listen(listener, 64) != 0) {
+    std::perror("worker: listen");
+    _exit(1);
+  }
+  return listener;
 }
 
 bool send_all(int socket, const std::string& text) {
@@ -144,7 +163,39 @@ Leadership read_leadership(const std::string& document) {
   return told;
 }
 
-volatile sig_atomic_t got_sigterm = 0;
+volatile sig_atomic_t got_sigterm = 0, is_silent = 0;
+
+// Whoever asks gets 200; called at the pace of the work.
+class HealthUrl {
+ public:
+  void serve() {
+    if (port_ == 0) {
+      return;
+    }
+    if (is_silent != 0 || got_sigterm != 0) {
+      close(listener_);
+      listener_ = -1;
+      return;
+    }
+    if (listener_ < 0) {
+      listener_ = listen_on(port_);
+    }
+    pollfd readable{listener_, POLLIN, 0};
+    while (poll(&readable, 1, 0) > 0) {
+      const int client = accept(listener_, nullptr, nullptr);
+      const timeval limit{0, 100'000};
+      setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      char request[1024];
+      recv(client, request, sizeof request, 0);
+      send_all(client, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      close(client);
+    }
+  }
+
+ private:
+  const int port_ = std::atoi(setting("HEALTH_PORT", "0").c_str());
+  int listener_ = -1;
+};
 
 class Worker {
  public:
@@ -152,9 +203,17 @@ class Worker {
     log_ = open((setting("EFFECTS", "/effects") + "/effects").c_str(),
                 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     signal(SIGTERM, [](int) { got_sigterm = 1; });
+    signal(SIGUSR1, [](int) { is_silent = 1 - is_silent; });
     write_line("start", "0");
     const std::int64_t for_ms = std::atoll(setting("FOR_MS", "0").c_str());
+    const std::int64_t crash_ms = std::atoll(setting("CRASH_MS", "0").c_str());
+    const std::int64_t started_ns = boottime_ns();
+    HealthUrl health;
     while (!ended()) {
+      if (crash_ms != 0 && boottime_ns() > started_ns + crash_ms * kPerMs) {
+        return 1;
+      }
+      health.serve();
       const Leadership now = asks_ == "hold" ? held() : polled();
       if (now.leads) {
         effect(now.token);
@@ -278,22 +337,13 @@ class Worker {
   std::int64_t term_ns_ = 0, lost_ns_ = 0, began_ns_ = 0;
 };
 
-int serve_store(int port) {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
-      listen(listener, 64) != 0) {
-    std::perror("worker: store");
-    return 1;
-  }
-  std::map<int, std::string> clients;        // with what of a line has come
-  std::map<std::string, long long> highest;  // by resource
+// Takes what is complete off `text`, which has come from `client`; false closes the connection.
+using Take = std::function<bool(int client, std::string& text)>;
+
+int serve(int port, const Take& take) {
+  const int listener = listen_on(port);
+  std::map<int, std::string> clients;  // with what has come and is not complete
   for (;;) {
-    std::string sockets;
     pollfd wanted[128] = {{listener, POLLIN, 0}};
     nfds_t count = 1;
     for (const auto& [client, text] : clients) {
@@ -312,27 +362,53 @@ int serve_store(int port) {
       char part[512];
       const int client = wanted[i].fd;
       const ssize_t length = recv(client, part, sizeof part, 0);
-      if (length <= 0) {
+      if (length > 0) {
+        clients[client].append(part, static_cast<std::size_t>(length));
+      }
+      if (length <= 0 || !take(client, clients[client])) {
         close(client);
         clients.erase(client);
-        continue;
-      }
-      std::string& text = clients[client];
-      text.append(part, static_cast<std::size_t>(length));
-      for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
-        const auto space = text.find(' ');
-        const long long token = std::atoll(text.c_str() + space + 1);
-        long long& seen = highest[text.substr(0, space)];
-        const bool taken = token >= seen;
-        seen = taken ? token : seen;
-        std::printf("%lld %s %s\n", static_cast<long long>(boottime_ns()),
-                    text.substr(0, end).c_str(), taken ? "taken" : "refused");
-        text.erase(0, end + 1);
-        send_all(client, taken ? "+" : "-");
       }
     }
-    std::fflush(stdout);
   }
+}
+
+// A line for each request: `<resource> <token> <Pod>`; the answer is + or -.
+int serve_store(int port) {
+  std::map<std::string, long long> highest;  // by resource
+  return serve(port, [&highest](int client, std::string& text) {
+    for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
+      const auto space = text.find(' ');
+      const long long token = std::atoll(text.c_str() + space + 1);
+      long long& seen = highest[text.substr(0, space)];
+      const bool taken = token >= seen;
+      seen = taken ? token : seen;
+      std::printf("%lld %s %s\n", static_cast<long long>(boottime_ns()),
+                  text.substr(0, end).c_str(), taken ? "taken" : "refused");
+      text.erase(0, end + 1);
+      send_all(client, taken ? "+" : "-");
+    }
+    std::fflush(stdout);
+    return true;
+  });
+}
+
+// What only the leader gives: it asks its sidecar for each request, answers 200 with its Pod and
+// token or 503, and keeps no connection open once it has said no.
+int serve_http(int port) {
+  return serve(port, [pod = setting("POD", "pod")](int client, std::string& text) {
+    if (text.find("\r\n\r\n") == std::string::npos) {
+      return true;
+    }
+    text.clear();
+    const Leadership now = read_leadership(ask("GET", "/leader", 200));
+    const bool leads = now.leads && boottime_ns() < now.deadline_ns;
+    const std::string body = pod + " " + (leads ? now.token : "0") + "\n";
+    return send_all(client, std::string("HTTP/1.1 ") + (leads ? "200 OK" : "503 Standby") +
+                                "\r\nContent-Length: " + std::to_string(body.size()) +
+                                (leads ? "" : "\r\nConnection: close") + "\r\n\r\n" + body) &&
+           leads;
+  });
 }
 
 }  // namespace
@@ -340,6 +416,10 @@ int serve_store(int port) {
 int main(int count, char** words) {
   const std::string what = count > 1 ? words[1] : "";
   if (what == "work") {
+    // A process of its own, which ends with this one, the first of its container.
+    if (const int port = std::atoi(setting("SERVES", "0").c_str()); port != 0 && fork() == 0) {
+      return serve_http(port);
+    }
     return Worker().run();
   }
   if (what == "store" && count == 3) {

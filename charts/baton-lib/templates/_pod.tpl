@@ -104,6 +104,9 @@ env:
 - {name: BATON_LEADER_SERVICE, value: {{ include "baton.leaderServiceName" $values }}}
 - {name: BATON_LEADER_SERVICE_PORTS, value: {{ join "," $ports | quote }}}
 {{- end }}
+{{- with $values.appHealth }}
+- {name: BATON_APP_HEALTH_URL, value: {{ printf "http://127.0.0.1:%d%s" (int .port) (default "/" .path) | quote }}}
+{{- end }}
 {{- with $values.env }}
 {{ toYaml . }}
 {{- end }}

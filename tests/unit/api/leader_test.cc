@@ -14,15 +14,16 @@ TEST_F(LeaderTest, AFollowersDocument) {
   EXPECT_EQ(header(answer, "Content-Type"), "application/json");
   EXPECT_EQ(header(answer, "Baton-Valid-For-Ms"), "0");
   EXPECT_EQ(header(answer, "Baton-Fencing-Token"), "");
-  EXPECT_EQ(answer->answer.body,
-            "{\"isLeader\":false,\"state\":\"following\",\"reason\":null,\"election\":\"web\","
-            "\"namespace\":\"prod\",\"pod\":\"web-0\",\"identity\":\"web-0_1234abcd_0011\","
-            "\"fencingToken\":null,\"termId\":null,\"validForMs\":0,\"deadlineBoottimeNs\":null,"
-            "\"leader\":{\"pod\":\"web-1\",\"identity\":\"web-1_aaaa_bbbb\",\"address\":"
-            "\"10.0.0.7:80\",\"fencingToken\":\"41\",\"since\":\"2026-01-02T03:04:05.000000Z\","
-            "\"transitions\":3},\"revision\":\"77-2\",\"lease\":{\"durationMs\":15000,"
-            "\"renewDeadlineMs\":12000,\"renewPeriodMs\":5000,\"requestTimeoutMs\":2000,"
-            "\"retryMinMs\":250,\"retryMaxMs\":450}}\n");
+  EXPECT_EQ(
+      answer->answer.body,
+      "{\"isLeader\":false,\"state\":\"following\",\"reason\":null,\"election\":\"web\","
+      "\"namespace\":\"prod\",\"pod\":\"web-0\",\"identity\":\"web-0_1234abcd_0011\","
+      "\"fencingToken\":null,\"termId\":null,\"validForMs\":0,\"deadlineBoottimeNs\":null,"
+      "\"leader\":{\"pod\":\"web-1\",\"identity\":\"web-1_aaaa_bbbb\",\"address\":"
+      "\"10.0.0.7:80\",\"fencingToken\":\"41\",\"since\":\"2026-01-02T03:04:05.000000Z\","
+      "\"transitions\":3},\"traffic\":null,\"revision\":\"77-2\",\"lease\":{\"durationMs\":15000,"
+      "\"renewDeadlineMs\":12000,\"renewPeriodMs\":5000,\"requestTimeoutMs\":2000,"
+      "\"retryMinMs\":250,\"retryMaxMs\":450}}\n");
 }
 
 TEST_F(LeaderTest, ALeadersDocument) {
@@ -82,6 +83,35 @@ TEST_F(LeaderTest, TextsOfOthersStayJson) {
   const json shown = document(get("/leader"));
   EXPECT_EQ(shown["leader"]["identity"], "a\"b\\c??");
   EXPECT_EQ(shown["leader"]["fencingToken"], nullptr) << "a foreign elector's token is unknown";
+}
+
+// Beside the status: a change of where the Service leads is a change of the document.
+TEST_F(LeaderTest, TellsWhereTheTrafficLeads) {
+  const auto board = std::make_shared<TrafficBoard>();
+  Context context = context_;
+  context.traffic = board;
+  LocalApi api(context);
+  api.attach(server_);
+  const auto ask = [&](const std::string& target) {
+    const auto exchange = std::make_shared<FakeExchange>(
+        http::Request{"GET", target, {{"Host", "localhost:4040"}}, ""}, false);
+    api.handler()(exchange);
+    return exchange;
+  };
+  lead();
+  const json before = document(ask("/leader"));
+  EXPECT_EQ(before["traffic"], (json{{"leads", "unknown"}, {"reason", nullptr}}));
+  const Exchange poll = ask("/leader?wait=30s&after=" + before["revision"].get<std::string>());
+  EXPECT_EQ(poll->replies, 0);
+  const TrafficState refused{TrafficState::Leads::away, "update \"web\": 403\n"};
+  EXPECT_TRUE(board->publish(refused));
+  api.changed();
+  server_.run_posted();
+  ASSERT_EQ(poll->replies, 1);
+  EXPECT_EQ(document(poll)["traffic"],
+            (json{{"leads", "away"}, {"reason", "update \"web\": 403?"}}));
+  EXPECT_FALSE(board->publish(refused)) << "no change";
+  EXPECT_EQ(document(ask("/leader"))["revision"], document(poll)["revision"]);
 }
 
 TEST_F(LeaderTest, MinRemaining) {

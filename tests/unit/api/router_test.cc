@@ -175,6 +175,8 @@ TEST_F(RouterTest, TheDescriptionHasTheStatusDocument) {
     publish(status);
     expect_described(document(get("/leader")), schemas["Status"], to_string(status.state));
   }
+  expect_described({{"leads", "here"}, {"reason", "why"}},
+                   schemas["Status"]["properties"]["traffic"], "traffic");
   expect_described(document(get("/nowhere")), schemas["Error"], "error");
 
   const auto body_of = [&](const char* path, const char* method, const char* status) {
@@ -226,6 +228,19 @@ TEST_F(RouterTest, ReadinessByState) {
   publish(blocked);
   EXPECT_EQ(probe(probes, "/readyz")->answer.body,
             "[-] state: blocked, Lease missing; allow create\n[+] watch: down\nfailed\n");
+}
+
+// It costs no term, so no readiness either.
+TEST_F(RouterTest, TrafficThatFailsIsShownAndCostsNoReadiness) {
+  lead();
+  EXPECT_EQ(probe(probe_handler(context_), "/readyz?verbose")->answer.body,
+            "[+] state: leading\n[+] watch: down\nok\n");
+  const auto traffic = std::make_shared<TrafficBoard>();
+  context_.traffic = traffic;
+  traffic->publish({TrafficState::Leads::away, "403, bind the Role"});
+  EXPECT_EQ(probe(probe_handler(context_), "/readyz?verbose")->answer.body,
+            "[+] state: leading\n[+] watch: down\n"
+            "[+] traffic: leads away, 403, bind the Role\nok\n");
 }
 
 TEST_F(RouterTest, LeaderzWaitsForTheApplicationAndTheClock) {

@@ -125,6 +125,14 @@ TEST_F(ClientCommands, StatusIsATableOrTheDocument) {
     EXPECT_NE(table.out.find(row), std::string::npos) << table.out;
   }
   EXPECT_EQ(run({"status", "--json"}).out, shown.dump() + "\n");
+  auto led = leading("t", minutes(1));
+  led["traffic"] = {{"leads", "here"}, {"reason", nullptr}};
+  sidecar_.publish(led);
+  EXPECT_NE(run({"status"}).out.find("traffic     here\n"), std::string::npos);
+  led["traffic"] = {{"leads", "away"}, {"reason", "update endpointslice: 403"}};
+  sidecar_.publish(led);
+  EXPECT_NE(run({"status"}).out.find("traffic     away, update endpointslice: 403\n"),
+            std::string::npos);
   auto hostile = document("blocked");
   hostile["reason"] = "a\nb\x1b[2J";
   sidecar_.publish(hostile);

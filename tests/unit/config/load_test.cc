@@ -212,6 +212,8 @@ TEST(Load, EachBadValueIsRefusedByItsRule) {
       {"--leader-service-ports=1,2", "names no port twice"},
       {"--leader-service-ports=a=1,2", "several ports have a name each"},
       {"--leader-label=yes", "must be true or false"},
+      {"--app-health-url=https://127.0.0.1:8080/", "no https"},
+      {"--app-health-url=127.0.0.1:8080/healthz", "must be http://HOST[:PORT][/PATH]"},
       {"--holders=web,web", "names web twice"},
       {"--holders=web,", "a DNS label"},
       {"--events=yes", "must be true or false"},

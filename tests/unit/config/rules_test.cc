@@ -54,6 +54,26 @@ TEST(Rules, ADurationHasOneUnitAndLiesInItsRange) {
   for (const char* bad : {"", "s", "-1s", "1 s", "1e3s", "99999999999h"}) EXPECT_NE(why(bad), "");
 }
 
+TEST(Rules, AnHttpUrlIsTakenApart) {
+  const auto parts = [](std::string_view text) {
+    const auto url = parse_http_url(text);
+    return url ? url->host + " " + std::to_string(url->port) + " " + url->target : "refused";
+  };
+  EXPECT_EQ(parts("http://127.0.0.1:8080/healthz"), "127.0.0.1 8080 /healthz");
+  EXPECT_EQ(parts("http://[::1]:81"), "::1 81 /");
+  EXPECT_EQ(parts("http://localhost/up?deep=1"), "localhost 80 /up?deep=1");
+  EXPECT_EQ(parse_http_url("http://a/")->text, "http://a/");
+  for (const std::string& bad :
+       {std::string("https://a/"), std::string("http://"), std::string("http:///x"),
+        std::string("http://a:0/"), std::string("http://a:65536/"), std::string("http://a:/"),
+        std::string("http://u@a/"), std::string("http://a/x#y"), std::string("http://a/x y"),
+        std::string("http://a?x"), std::string("http://::1/"), std::string("HTTP://a/"),
+        "http://a/" + std::string(992, 'x')}) {
+    EXPECT_EQ(parts(bad), "refused") << bad;
+  }
+  EXPECT_NE(parts("http://a/" + std::string(991, 'x')), "refused");
+}
+
 TEST(Rules, AddressesComeInTheseForms) {
   EXPECT_EQ(joined(parse_addresses("127.0.0.1:4040, [::1]:4040")), "127.0.0.1:4040 [::1]:4040");
   EXPECT_EQ(joined(parse_addresses("localhost:80")), "127.0.0.1:80 [::1]:80");

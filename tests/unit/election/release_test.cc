@@ -281,6 +281,41 @@ TEST_F(Section5, AResignAfterAnAnnouncementReleases) {
   EXPECT_EQ(released_at(a), handed_out);
 }
 
+// "A health URL that falls silent only stops new validity"
+TEST_F(Section5, AnUnhealthyApplicationProvesNothing) {
+  Runner& a = leader();
+  a.asks = false;
+  const Instant handed_out = a.handed_out;
+  a.feed(ApplicationHealth{false, "silent"});
+  EXPECT_FALSE(a.status().believes);
+  EXPECT_EQ(released_at(a), handed_out);
+}
+
+// Its URL falls silent as the Pod ends.
+TEST_F(Section5, AnUnhealthyApplicationHastensNoAnnouncedEnd) {
+  Runner& a = leader();
+  a.feed(Announce{});
+  world.run_for(seconds(3));
+  a.feed(ApplicationHealth{false, "silent"});
+  world.run_for(seconds(26));
+  EXPECT_EQ(releases(a), 0U);
+  EXPECT_EQ(world.store.lease()->holder, "a");
+  world.run_for(seconds(3));
+  EXPECT_EQ(world.store.lease()->holder, "") << "the Pod did not end after all";
+}
+
+TEST_F(Section5, AnUnhealthyApplicationDelaysNoProof) {
+  Runner& a = leader();
+  a.feed(ApplicationHealth{false, "silent"});
+  world.run_for(seconds(1));
+  a.feed(Terminate{});
+  a.feed(WorkEnded{Proof::native_termination, ""});
+  const Instant proven = world.now;
+  EXPECT_LE(released_at(a), proven + kOneWay);
+  world.run_for(seconds(1));
+  EXPECT_TRUE(a.has_exited);
+}
+
 class Adopted : public Draining {
  protected:
   Runner& adopter() {

@@ -214,6 +214,7 @@ std::set<std::string> rows_of(const std::string& page) {
 TEST_F(MetricsTest, ThePageInDocsAgrees) {
   notice(NoticeKind::gained);
   metrics_.request_failed("renew", election::FailureKind::conflict);
+  metrics_.traffic(true);
   const std::set<std::string> expected = rows_of(metrics_.text(at_s(1)));
   std::ifstream page(BATON_SOURCE_FOLDER "/docs/metrics.md");
   ASSERT_TRUE(page);

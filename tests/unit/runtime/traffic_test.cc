@@ -24,12 +24,14 @@ struct Script {
   std::vector<std::string> calls;
   std::optional<Failure> show_fails, withdraw_fails;
   bool is_slow = false;  // answers once this is false
+  bool moves_in_one_write = false;
 };
 
 class FakeRoute : public kube::Route {
  public:
   explicit FakeRoute(Script& script) : script_(script) {}
   const char* name() const override { return "fake"; }
+  bool moves_in_one_write() const override { return script_.moves_in_one_write; }
   std::optional<Failure> show(Token token, const std::function<bool()>& leads) override {
     return note("show " + std::to_string(token) + (leads() ? "" : " late"), script_.show_fails);
   }
@@ -58,8 +60,11 @@ class TrafficTest : public testing::Test {
     routes.push_back(std::make_unique<FakeRoute>(script_));
     const election::Timings timings{lease_duration,    seconds(3),      seconds(1),
                                     milliseconds(300), milliseconds(1), milliseconds(2)};
-    traffic_ = std::make_unique<Traffic>(std::move(routes), board_, timings,
-                                         [this](const std::string&, FailureKind) { ++failures_; });
+    traffic_ = std::make_unique<Traffic>(
+        std::move(routes), board_, timings,
+        [this](const std::string&, FailureKind) { ++failures_; },
+        [this](const api::TrafficState& state) { told_.publish(state); });
+    traffic_->start();
   }
   void publish(State state, Token token) {
     election::Status status;
@@ -86,6 +91,7 @@ class TrafficTest : public testing::Test {
 
   Script script_;
   std::atomic<int> failures_ = 0;
+  api::TrafficBoard told_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
   std::unique_ptr<Traffic> traffic_;
 };
@@ -129,6 +135,21 @@ TEST_F(TrafficTest, AReleaseWaitsForTheRequestTimeoutAtMost) {
     script_.withdraw_fails.reset();
   }
   EXPECT_TRUE(wait_until([&] { return waits() < milliseconds(250); }));
+}
+
+// kube-proxy takes a second between two changes: the next leader's must be the only one.
+TEST_F(TrafficTest, WhatMovesInOneWriteIsLeftForTheNextLeader) {
+  script_.moves_in_one_write = true;
+  start();
+  publish(State::leading, 7);
+  ASSERT_TRUE(was({"show 7"}));
+  publish(State::draining, 0);
+  const Instant drained = boot_now();
+  EXPECT_LT(waits(), milliseconds(250));
+  EXPECT_EQ(calls(), (std::vector<std::string>{"show 7"}));
+  traffic_->stop();  // none has come: it is taken away before the end
+  EXPECT_EQ(calls(), (std::vector<std::string>{"show 7", "withdraw"}));
+  EXPECT_GE(boot_now() - drained, seconds(1) - milliseconds(1));
 }
 
 // A show that is under way when the release comes may still be written.
@@ -186,6 +207,32 @@ TEST_F(TrafficTest, WhatMayHaveBeenWrittenIsTakenAway) {
   EXPECT_TRUE(wait_until([&] { return calls().back() == "withdraw"; }));
 }
 
+TEST_F(TrafficTest, TellsWhereItLeadsAndWhyNot) {
+  using Leads = api::TrafficState::Leads;
+  const auto is_told = [this](Leads leads, const std::string& reason) {
+    return wait_until([&] { return told_.read().state == api::TrafficState{leads, reason}; });
+  };
+  script_.withdraw_fails = Failure{FailureKind::refused, {}, "403 at the start"};
+  start();
+  EXPECT_TRUE(is_told(Leads::unknown, "403 at the start"));
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.withdraw_fails.reset();
+    script_.show_fails = Failure{FailureKind::refused, {}, "403"};
+  }
+  EXPECT_TRUE(is_told(Leads::away, ""));
+  publish(State::leading, 7);
+  EXPECT_TRUE(is_told(Leads::away, "403"));
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.show_fails.reset();
+    script_.withdraw_fails = Failure{FailureKind::unknown, {}, "no answer"};
+  }
+  EXPECT_TRUE(is_told(Leads::here, ""));
+  publish(State::draining, 0);
+  EXPECT_TRUE(is_told(Leads::here, "no answer"));
+}
+
 // Somebody may have deleted it. A renewal every while must not put the look off for ever.
 TEST_F(TrafficTest, LooksAgainNowAndThenWhileItLeads) {
   start(milliseconds(50));
@@ -200,7 +247,8 @@ TEST_F(TrafficTest, LooksAgainNowAndThenWhileItLeads) {
 }
 
 TEST(Traffic, WithoutRoutesNothingWaits) {
-  Traffic traffic({}, std::make_shared<api::StatusBoard>(), {}, nullptr);
+  Traffic traffic({}, std::make_shared<api::StatusBoard>(), {}, nullptr, nullptr);
+  traffic.start();
   traffic.changed();
   traffic.wait_until_withdrawn();
 }
