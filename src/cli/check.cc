@@ -163,6 +163,7 @@ class Check {
           "not checked: terminationGracePeriodSeconds and the workload's strategy, " + pod.error());
     }
     judge_grace_period(pod->grace_period_s, settings_.timings.renew_deadline, findings_);
+    if (pod->is_on_host_network) judge_host_network(settings_.local_addresses, findings_);
     if (!pod->is_ready_only_as_leader) return;  // else every strategy gets there
     const auto workload = kube::read_workload(*side_, namespace_name, pod->owner, kTimeout);
     if (workload) return judge_roll_out(*workload, findings_);

@@ -82,11 +82,21 @@ void judge_grace_period(std::int64_t grace_period_s, Duration renew_deadline, Fi
                 std::to_string(least));
 }
 
+void judge_host_network(const std::vector<std::string>& local_addresses, Findings& findings) {
+  for (const std::string& address : local_addresses) {
+    if (address.starts_with("unix:")) continue;
+    return findings.note("hostNetwork: the local API on " + address +
+                         " is the node's, where others can ask it and make this Pod resign, and a "
+                         "second Pod finds it taken; set local-address to unix:/path in a volume "
+                         "of this Pod alone (baton.socket of the charts)");
+  }
+}
+
 void judge_roll_out(const kube::Workload& workload, Findings& findings) {
   const std::int64_t replicas = workload.replicas;
   const std::string what = "roll-out of the " + workload.self.kind + " " + workload.self.name +
-                           ", of whose " + std::to_string(replicas) +
-                           " Pods only the leader is Ready: ";
+                           " (replicas " + std::to_string(replicas) +
+                           ", Ready only as the leader): ";
   if (workload.self.kind == "StatefulSet") {
     if (replicas <= 1) return findings.ok(what + "completes");
     return findings.note(what +

@@ -43,6 +43,9 @@ void describe_lease(const std::optional<election::Lease>& lease, Findings& findi
 void judge_grace_period(std::int64_t grace_period_s, election::Duration renew_deadline,
                         Findings& findings);
 
+/// Of a Pod whose loopback is the node's. A note at most.
+void judge_host_network(const std::vector<std::string>& local_addresses, Findings& findings);
+
 /// Of Pods that are Ready only as the leader, which most strategies never get past. A note at most.
 void judge_roll_out(const kube::Workload& workload, Findings& findings);
 

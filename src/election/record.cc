@@ -18,12 +18,6 @@ std::int64_t positive_integer(const std::string& text) {
   return result.ec == std::errc() ? value : 0;
 }
 
-bool has_known_format(const Lease& lease) {
-  const std::string& format = lease.annotated(annotation::kFormat);
-  const std::int64_t number = positive_integer(format);
-  return format.empty() || format == "0" || (number > 0 && number <= kRecordFormat);
-}
-
 bool describes_holder(const Lease& lease) {
   return !lease.holder.empty() && lease.annotated(annotation::kHolder) == lease.holder;
 }
@@ -48,6 +42,12 @@ Token token_of(const Lease& lease) {
 
 bool has_invalid_token(const Lease& lease) {
   return lease.annotations.count(annotation::kFencingToken) != 0 && token_of(lease) == 0;
+}
+
+bool has_known_format(const Lease& lease) {
+  const std::string& format = lease.annotated(annotation::kFormat);
+  const std::int64_t number = positive_integer(format);
+  return format.empty() || format == "0" || (number > 0 && number <= kRecordFormat);
 }
 
 bool is_held_by_baton(const Lease& lease) {

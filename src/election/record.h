@@ -31,6 +31,8 @@ Token token_of(const Lease& lease);
 /// R7: a token is annotated, and it is no decimal integer from 1 to kMaxToken.
 bool has_invalid_token(const Lease& lease);
 
+/// Its format is kRecordFormat or a lower one, or it has none.
+bool has_known_format(const Lease& lease);
 /// The annotations describe the holder: it is a baton candidate of a format known here.
 bool is_held_by_baton(const Lease& lease);
 

@@ -25,6 +25,10 @@ std::string waiting_reason(const Memory& memory, const Lease& lease, Instant unt
   if (until > newest.since + wait && memory.debt > newest.since + wait) {
     return "an earlier version of the record carried a longer duration: waiting it out (R4)";
   }
+  if (lease.holder.empty() && !has_known_format(lease)) {
+    return "unheld, and its baton/format is '" + lease.annotated(annotation::kFormat) +
+           "', which this version does not read: waiting " + length;
+  }
   if (lease.holder.empty()) return "unheld but not released by its holder: waiting " + length;
   return "held by " + lease.holder + ": its term expires after " + length;
 }

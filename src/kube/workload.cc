@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -13,17 +14,19 @@ namespace {
 using nlohmann::json;
 using Pointer = json::json_pointer;
 
+/// Within 0 … 2^31 - 1, as the server keeps them.
 std::int64_t integer_at(const json& object, const char* pointer, std::int64_t otherwise) {
   const Pointer path(pointer);
-  const bool is_given = object.contains(path) && object.at(path).is_number_integer();
-  return is_given ? object.at(path).get<std::int64_t>() : otherwise;
+  if (!object.contains(path) || !object.at(path).is_number_integer()) return otherwise;
+  return std::clamp<std::int64_t>(object.at(path).get<std::int64_t>(), 0,
+                                  std::numeric_limits<std::int32_t>::max());
 }
 
 /// Kubernetes' IntOrString, as it is written.
 std::string share_at(const json& object, const char* pointer) {
   const std::string text = text_at(object, pointer);
   const std::int64_t number = integer_at(object, pointer, -1);
-  return number < 0 ? text : std::to_string(number);
+  return number == -1 ? text : std::to_string(number);
 }
 
 Owner controller_of(const json& object) {
@@ -77,6 +80,8 @@ Result<PodSpec> decode_pod_spec(std::string_view text) {
   if (object.is_null()) return Error{"the answer is no Pod: " + printable(trim(text), 120)};
   PodSpec spec;
   spec.grace_period_s = integer_at(object, "/spec/terminationGracePeriodSeconds", 30);
+  const Pointer host_network("/spec/hostNetwork");
+  spec.is_on_host_network = object.contains(host_network) && object.at(host_network) == true;
   spec.owner = controller_of(object);
   for (const char* containers : {"/spec/initContainers", "/spec/containers"}) {
     if (!object.contains(Pointer(containers))) continue;
@@ -93,7 +98,7 @@ Result<Workload> decode_workload(std::string_view text) {
     return Error{"the answer is no Deployment or StatefulSet: " + printable(trim(text), 120)};
   }
   Workload workload;
-  workload.self = {text_at(object, "/kind"), text_at(object, "/metadata/name")};
+  workload.self = {text_at(object, "/kind"), printable(text_at(object, "/metadata/name"))};
   workload.replicas = integer_at(object, "/spec/replicas", 1);
   const bool is_deployment = workload.self.kind == "Deployment";
   workload.strategy =

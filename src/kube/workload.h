@@ -19,6 +19,7 @@ struct Owner {
 struct PodSpec {
   std::int64_t grace_period_s = 0;
   bool is_ready_only_as_leader = false;  // a readinessProbe of it asks who leads
+  bool is_on_host_network = false;
   Owner owner;
 };
 

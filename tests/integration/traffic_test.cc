@@ -92,6 +92,10 @@ TEST_F(TrafficFaults, WithoutTheRightsTheElectionGoesOnAndTheMendIsToldOnce) {
   EXPECT_TRUE(wait_until([&] { return counted("endpointslice") > 2 && counted("label") > 2; }))
       << leader().log();
   EXPECT_EQ(leader().token(), token);
+  const json shown = leader().status()["traffic"];
+  EXPECT_NE(shown["leads"], "here") << shown;
+  EXPECT_NE(shown["reason"].dump().find("bind the Role 'traffic'"), std::string::npos) << shown;
+  EXPECT_EQ(leader().metric("baton_traffic_leads_here", {}), 0);
   std::set<std::string> told;
   for (const char* message : {"traffic not taken away", "traffic not led here"}) {
     for (const json& line : leader().log_lines(message)) {

@@ -28,8 +28,15 @@ std::int64_t annotated_seconds(const election::Lease& lease, const char* key) {
   return parse_integer(lease.annotated(key), 0, 1'000'000).value_or(0);
 }
 
+// As the process sees it: Sidecar::shown.
+bool has_known_format(const election::Lease& lease) {
+  const std::string& format = lease.annotated(annotation::kFormat);
+  return format.empty() || parse_integer(format, 0, 1);
+}
+
 bool held_by_baton(const election::Lease& lease) {
-  return lease.holder.empty() || lease.annotated(annotation::kHolder) == lease.holder;
+  return lease.holder.empty() ||
+         (lease.annotated(annotation::kHolder) == lease.holder && has_known_format(lease));
 }
 
 // What R9 wants to see.
@@ -44,7 +51,7 @@ bool stored_as_sent(const election::LeaseWrite& write, const election::Lease& st
 
 bool released(const election::Lease& lease) {
   const std::string& term = lease.annotated(annotation::kTerm);
-  return lease.holder.empty() && !term.empty() &&
+  return lease.holder.empty() && !term.empty() && has_known_format(lease) &&
          lease.annotated(annotation::kReleased) == term + '/' + std::to_string(lease.transitions);
 }
 

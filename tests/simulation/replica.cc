@@ -31,6 +31,7 @@ void Replica::start_sidecar() {
   options.election.incarnation = "uid" + std::to_string(pod_) + "/boot/net";
   options.election.seed = stage_.world.random().next();
   options.election.seed2 = stage_.world.random().next();
+  options.ahead = options_.is_rolling ? (pod_ + starts_) % 2 : options_.ahead;
   options.asks = [this] { application()->poll(); };
   options.exited = [this, pod = pod_] {
     if (pod == pod_ && !terminating_) {

@@ -24,6 +24,8 @@ struct ReplicaOptions {
   bool native = false;
   Duration recovery{0};
   bool is_drawn = false;
+  int ahead = 0;            // of its starts, see SidecarOptions
+  bool is_rolling = false;  // each start is of another version: this one and the next by turns
 };
 
 class Replica {
@@ -41,6 +43,7 @@ class Replica {
   bool freeze_machine(Duration length);  // the clock stands still too
   void strobe_wall_clock(Time until);
   void heal() { machine_.link = {}; }
+  void roll_to(int ahead) { options_.ahead = ahead; }  // from its next start on
   void tell(const election::Event& event);
 
   Sidecar* sidecar() { return sidecars_.empty() ? nullptr : sidecars_.back().get(); }

@@ -15,6 +15,19 @@ using election::WriteFailed;
 using election::WriteKind;
 using election::Written;
 
+namespace {
+
+// All candidates run this code, so a version ahead is shown and writes each format so much lower
+// and higher: what is of its own format to it is of a higher one to the others.
+void shift_format(std::map<std::string, std::string>& annotations, int by) {
+  const auto format = annotations.find(election::annotation::kFormat);
+  if (by != 0 && format != annotations.end()) {
+    format->second = std::to_string(std::stoi(format->second) + by);
+  }
+}
+
+}  // namespace
+
 Sidecar::Sidecar(World& world, ApiServer& server, Invariants& invariants, Counts& counts,
                  Machine& machine, SidecarOptions options)
     : world_(world),
@@ -202,6 +215,11 @@ void Sidecar::note(const election::Notice& notice) {
              " token=", notice.token, " revision=", notice.revision);
 }
 
+election::Lease Sidecar::shown(election::Lease lease) const {
+  shift_format(lease.annotations, -options_.ahead);
+  return lease;
+}
+
 // --- the link
 
 Duration Sidecar::delay() {
@@ -250,11 +268,11 @@ void Sidecar::answer(RequestId id, const Reply& reply) {
     event = reply.of_write ? Event(WriteFailed{id, *reply.failure})
                            : Event(ListFailed{id, *reply.failure});
   } else if (reply.of_write) {
-    event = Written{id, *reply.lease};
+    event = Written{id, shown(*reply.lease)};
   } else {
     event = Listed{id, reply.revision, std::nullopt};
     if (reply.lease != nullptr) {
-      std::get<Listed>(event).lease = *reply.lease;
+      std::get<Listed>(event).lease = shown(*reply.lease);
     }
   }
   if (is_awaited) {
@@ -360,6 +378,7 @@ void Sidecar::write(election::SendWrite send) {
     return;
   }
   const Duration out = delay();
+  shift_format(send.write.annotations, options_.ahead);
   std::string body = server_.encode(send.write, wall_clock_error());
   const auto put = std::make_shared<const Outgoing>(
       Outgoing{std::move(send), std::move(body), local_now(), server_.epoch()});

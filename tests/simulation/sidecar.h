@@ -50,6 +50,7 @@ struct SidecarOptions {
   std::function<void()> asks;    // the application asks: called in the middle of a step sometimes
   std::function<void()> exited;  // the process ended by itself
   bool is_drawn = false;
+  int ahead = 0;  // how many versions of baton: its record's format is that much higher
 };
 
 /// What comes back for a request. The Lease is shared until somebody is there to take it.
@@ -126,6 +127,7 @@ class Sidecar {
   void wake(Instant at);
   void note(const election::Notice& notice);
 
+  election::Lease shown(election::Lease lease) const;
   void begin_request(election::RequestId id, bool is_write);
   std::optional<election::Failure> unreachable();
   void list(election::RequestId id);

@@ -112,7 +112,7 @@ void Sidecar::arrives(Time when, Line line) {
     }
     election::Watched event{line.id, line.kind, line.revision, std::nullopt};
     if (line.lease != nullptr) {
-      event.lease = *line.lease;
+      event.lease = shown(*line.lease);
     }
     deliver(std::move(event));
   });

@@ -84,6 +84,7 @@ Simulation::Simulation(Plan plan)
   lock_delay_ = random.chance(0.15)
                     ? std::chrono::floor<std::chrono::seconds>(timings_.lease_duration / 2)
                     : 0s;
+  counts_.faults["two versions on one Lease"] += plan_.seed % 4 == 1 ? 1 : 0;
   const bool warms_up = random.chance(0.2);
   for (int slot = 0; slot < count; ++slot) {
     ReplicaOptions options;
@@ -99,6 +100,7 @@ Simulation::Simulation(Plan plan)
     options.says = random.pick<Says>({Says::drained, Says::closes, Says::exits, Says::nothing});
     options.native = random.chance(0.4);
     options.is_drawn = plan_.drawing;
+    options.is_rolling = plan_.seed % 4 == 1;
     options.recovery =
         random.chance(0.2) ? Duration{-1} : random.between(0s, timings_.lease_duration / 3);
     const MachineClock clock{random.between(1s, 100'000s), draw_ppm(random)};

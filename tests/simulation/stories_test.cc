@@ -94,6 +94,38 @@ TEST(StoriesTest, ANewInstallationWaitsOneD) {
   EXPECT_NO_VIOLATION(story);
 }
 
+// R4: the next version takes this one's release at once; this one waits once for the next one's.
+TEST(StoriesTest, ARollOutToTheNextVersionHandsOverAtOnceAndBackWaitsOnce) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Story story(2, seed);
+    Replica* leader = story.run_until_led();
+    ASSERT_NE(leader, nullptr);
+    if (leader != &story.replica(0)) {
+      story.hand_over(*leader);
+      leader = story.run_until_led();
+    }
+    ASSERT_EQ(leader, &story.replica(0));
+    story.replica(1).roll_to(1);
+    story.replica(1).kill_pod();
+    story.run_for(story.timings.lease_duration);
+    story.hand_over(*leader);
+    const Duration forth = story.run_until_another_leads_than(leader);
+    EXPECT_GE(forth, 0s);
+    EXPECT_LE(forth, 6 * kOneWay + 1ms) << "two of them for a renewal that may be under way";
+    const election::Token token = story.replica(1).sidecar()->status().token;
+    story.run_for(2s);
+    story.hand_over(story.replica(1));
+    story.run_for(1s);
+    story.replica(1).roll_to(0);
+    story.replica(1).kill_pod();
+    const Duration back = 1s + story.run_until([&] { return story.replica(0).believes(); }, 60s);
+    EXPECT_GE(back, story.timings.lease_duration);
+    EXPECT_LE(back, story.timings.lease_duration + 1s);
+    EXPECT_GT(story.replica(0).sidecar()->status().token, token);
+    EXPECT_NO_VIOLATION(story);
+  }
+}
+
 // R4: a record wiped by another elector's late release is not a release.
 TEST(StoriesTest, AWipedRecordIsWaitedOut) {
   Story story(3);

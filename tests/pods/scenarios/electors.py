@@ -7,7 +7,7 @@ import time
 
 import pods
 import stage
-from pods import BIN, ENVIRONMENT, NODE, ROOT, WORK, helm, kubectl, now_ns, wait_for
+from pods import BIN, ENVIRONMENT, NODE, ROOT, WORK, helm, kubectl, now_ns, on_our_node, wait_for
 from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
 AGGRESSIVE = ["-lease-duration=3s", "-renew-deadline=2s", "-retry-period=500ms"]  # as baton's profile
@@ -23,6 +23,7 @@ def is_client_go(pod):
     return pod.startswith("client-go-")
 
 
+@on_our_node
 class Foreign(Scenario):
     """Beside client-go's candidate, the worker believes each answer of its IsLeader() for 100 ms, and its
     token is leaseTransitions + 1. What client-go writes into the Lease is not held to baton's rules."""
@@ -123,6 +124,9 @@ class ForeignElector(Foreign):
         self.transition(max((t for t in pods.terms_of(self.lines()) if is_client_go(t.pod)),
                             key=lambda term: term.token), "client-go scaled to 0")
         led = self.leading()
+        bare = json.dumps({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "worker"}})
+        self.assertIn("baton-token-guard", self.k("replace", "-f", "-", input=bare, check=False).stderr)
+        self.assertIn("baton-deletion-guard", self.k("replace", "--force", "-f", "-", input=bare, check=False).stderr)
         self.k("scale", "deployment/worker", "--replicas=0")
         self.k("scale", "deployment/client-go", "--replicas=1")
         refusal = wait_for("client-go is refused", lambda: [
@@ -164,6 +168,7 @@ class Migration(Foreign):
         self.leading(other_than=[leader.pod])
 
 
+@on_our_node
 class Version(Scenario):
     def test_roll_out_and_back(self):
         """The previous version, this one and the next: their records' formats are 0, 1 and 2."""
@@ -194,6 +199,7 @@ class Version(Scenario):
             before = after
 
 
+@on_our_node
 class Token(Scenario):
     is_long = True  # so it begins with the first
 

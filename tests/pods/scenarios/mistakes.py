@@ -128,11 +128,11 @@ class Strategy(WithoutWork):
         self.k("create", "rolebinding", "owners", "--role=owners", f"--serviceaccount={self.namespace}:worker")
         said = self.check()
         self.assertIn("note terminationGracePeriodSeconds is 12, not above the renew-deadline of 12s", said)
-        self.assertIn("ok   roll-out of the Deployment worker, of whose 1 Pods only the leader is Ready: completes", said)
+        self.assertIn("ok   roll-out of the Deployment worker (replicas 1, Ready only as the leader): completes", said)
         self.patch("deployment/worker", {"spec": {"strategy": {"rollingUpdate": {
             "maxUnavailable": "25%", "maxSurge": "25%"}}}})
         said = self.check()
-        self.assertIn("note roll-out of the Deployment worker, of whose 1 Pods only the leader is Ready: gets stuck", said)
+        self.assertIn("note roll-out of the Deployment worker (replicas 1, Ready only as the leader): gets stuck", said)
         for line in said.splitlines():
             if line.startswith("note"):
                 self.note(line)

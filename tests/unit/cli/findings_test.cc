@@ -73,6 +73,16 @@ TEST(Findings, AGracePeriodWithinTheRenewDeadlineIsANote) {
   EXPECT_TRUE(judged(12).ends_with("set it to at least 13\n")) << judged(12);
 }
 
+TEST(Findings, WithHostNetworkOnlyASocketIsThePodsOwn) {
+  const auto judged = [](const std::vector<std::string>& addresses) {
+    return said([&](Findings& findings) { judge_host_network(addresses, findings); });
+  };
+  EXPECT_EQ(judged({"unix:/run/baton/baton.sock"}), "");
+  EXPECT_EQ(judged({}), "");
+  EXPECT_TRUE(judged({"unix:/a", "127.0.0.1:4040"})
+                  .starts_with("note hostNetwork: the local API on 127.0.0.1:4040 is the node's"));
+}
+
 // As seen on a node: docs/charts.md has the table.
 TEST(Findings, ARollOutThatGetsStuckIsANote) {
   struct Case {
@@ -102,7 +112,7 @@ TEST(Findings, ARollOutThatGetsStuckIsANote) {
   const std::string line = said([](Findings& f) {
     judge_roll_out({{"StatefulSet", "db"}, 3, "RollingUpdate", "", ""}, f);
   });
-  EXPECT_TRUE(line.starts_with("note roll-out of the StatefulSet db, of whose 3 Pods only"))
+  EXPECT_TRUE(line.starts_with("note roll-out of the StatefulSet db (replicas 3, Ready only as"))
       << line;
 }
 

@@ -45,13 +45,17 @@ TEST_F(R4, AMarkOfEarlierTransitionsIsWaitedOut) {  // client-go came and went i
 // "baton/format (a record of a higher format is treated as a foreign elector's ...)"
 TEST_F(R4, TheMarkOfAnUnknownFormatIsWaitedOut) {
   for (const std::string& format : {std::to_string(kRecordFormat + 1), std::string("99"),
-                                   std::string("-1"), std::string("one")}) {
+                                    std::string("-1"), std::string("one")}) {
     SCOPED_TRACE(format);
     Lease lease = released_lease(400);
     lease.annotations[annotation::kFormat] = format;
     World one;
     one.store.create(lease);
     Runner& a = one.add("a");
+    one.run_for(seconds(1));
+    EXPECT_EQ(a.status().reason, "unheld, and its baton/format is '" + format +
+                                     "', which this version does not read: waiting 15 s without a "
+                                     "change");
     ASSERT_TRUE(one.run_until_true([&] { return !a.writes(WriteKind::acquire).empty(); }));
     EXPECT_GE(a.written_at.back() - kStart, seconds(15));
     // "... its token still counts"

@@ -13,14 +13,17 @@ constexpr const char* kOwned =
        {"kind":"ReplicaSet","name":"web-7d","controller":true}]})";
 
 TEST(DecodePodSpec, HasTheGracePeriodAndTheController) {
-  const auto spec = decode_pod_spec(std::string(R"({"kind":"Pod",)") + kOwned +
-                                    R"(,"spec":{"terminationGracePeriodSeconds":7}})");
+  const auto spec =
+      decode_pod_spec(std::string(R"({"kind":"Pod",)") + kOwned +
+                      R"(,"spec":{"terminationGracePeriodSeconds":7,"hostNetwork":true}})");
   ASSERT_TRUE(spec.ok()) << spec.error();
   EXPECT_EQ(spec->grace_period_s, 7);
   EXPECT_EQ(spec->owner.kind, "ReplicaSet");
   EXPECT_EQ(spec->owner.name, "web-7d");
   EXPECT_FALSE(spec->is_ready_only_as_leader);
+  EXPECT_TRUE(spec->is_on_host_network);
   EXPECT_EQ(decode_pod_spec(R"({"kind":"Pod"})")->owner.kind, "");
+  EXPECT_FALSE(decode_pod_spec(R"({"kind":"Pod"})")->is_on_host_network);
 }
 
 TEST(DecodePodSpec, SeesWhoIsReadyOnlyAsLeader) {
