@@ -83,6 +83,7 @@ class Health(Scenario):
         self.install(env={**UP, "ASKS": "once", "ON_TERM": "7000"}, baton={**GATED, "replicas": 2})
         self.rolled_out()
         old = self.leading()
+        stage.time.sleep(12)  # until its one yes has run out: the clock would prove the end at once
         self.k("delete", "pod", old.pod, "--wait=false")
         self.leading(other_than=[old.pod])
         over = self.last_hand_over()
