@@ -26,9 +26,9 @@ using observe::Level;
 
 /// Reading the own Pod must not take longer than the kubelet's shortest patience, 2 s.
 constexpr Duration kPodReadTimeout = std::chrono::milliseconds(1500);
-// The server's clock has shown a new second within these reads.
+// The server's clock has shown a new second within these reads, and one lost answer is made up for.
 constexpr std::chrono::milliseconds kPodReadPause(200);
-constexpr Duration kPodReads = std::chrono::milliseconds(1200);
+constexpr Duration kPodReads = 2 * kPodReadTimeout;
 /// What is queued for the API server's side traffic at the end gets this long.
 constexpr Duration kLastWords = std::chrono::milliseconds(500);
 /// Beyond this the election's thread is taken for stuck. It goes round every second.
