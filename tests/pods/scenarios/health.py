@@ -1,6 +1,5 @@
 """The gate on the application's health: its URL is asked once a second, three answers decide."""
 import stage
-from pods import on_our_node
 from stage import Scenario
 
 UP = {"HEALTH_PORT": "8080"}
@@ -49,7 +48,6 @@ class Health(Scenario):
         self.assert_never_led(pod)
         self.note(f"{pod[-5:]} never led; {new.pod[-5:]} leads")
 
-    @on_our_node
     def test_silent_leader_that_asks(self):
         """It stops by what it is told; without another proof the last answer's deadline is waited for."""
         self.install(env=UP, baton={**GATED, "replicas": 2})
@@ -66,7 +64,6 @@ class Health(Scenario):
         last = next(t for t in stage.pods.terms_of(self.lines()) if t.token == old.token).last_ns
         self.note(f"it stopped {(last - silent) / 1e9:.1f} s after its URL fell silent")
 
-    @on_our_node
     def test_silent_leader_that_works_on(self):
         """The end of its holding connection is the proof, and nothing is released before."""
         self.install(env={**UP, "ASKS": "hold", "WORKS_ON_MS": "4000"}, baton={**GATED, "replicas": 2})
