@@ -164,6 +164,7 @@ class Requests(Scenario):
     def hand_over(self, client, title, times, act):
         start = now_ns()
         for _ in range(times):
+            self.running(3)  # else a Pod may win whose server is not up yet
             stage.time.sleep(SETTLED_S)
             old = client.served()
             act(old)
