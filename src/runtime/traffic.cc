@@ -14,7 +14,7 @@ using observe::Level;
 /// What leads here is looked at again after this many lease durations: it may have been deleted.
 constexpr int kRecheck = 4;
 /// The next leader needs some 50 ms after a release, a machine under load much more.
-constexpr Duration kLeftForTheNext = std::chrono::seconds(1);
+constexpr Duration kLeftForTheNext = std::chrono::seconds(2);
 
 }  // namespace
 

@@ -87,6 +87,7 @@ class Scenario(unittest.TestCase):
     is_fenced = False  # may the store's refusals stand in for the order of effects?
     is_alone = False  # or do others run beside it?
     is_long = False
+    election = "worker"
     maxDiff = None
 
     def setUp(self):
@@ -97,7 +98,7 @@ class Scenario(unittest.TestCase):
         self.began_ns = now_ns()
         self.timeline = []
         kubectl("create", "namespace", self.namespace)
-        self.watch = pods.LeaseWatch(self.namespace, "worker")
+        self.watch = pods.LeaseWatch(self.namespace, self.election)
         self.addCleanup(self.clean_up)
 
     def clean_up(self):

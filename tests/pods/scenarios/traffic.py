@@ -8,7 +8,7 @@ import statistics
 import threading
 
 import stage
-from pods import LeaseWatch, now_ns, on_our_node
+from pods import now_ns, on_our_node
 from stage import BALANCED, Scenario, wait_for
 
 # The worker answers requests; the end of its stream is the proof that a release waits for.
@@ -164,6 +164,7 @@ class Requests(Scenario):
     def hand_over(self, client, title, times, act):
         start = now_ns()
         for _ in range(times):
+            self.running(3)  # else a Pod may win whose server is not up yet
             stage.time.sleep(SETTLED_S)
             old = client.served()
             act(old)
@@ -239,11 +240,10 @@ class StatefulSet(Requests):
         self.assertEqual({f"worker-{i}" for i in range(3)}, {pod["metadata"]["name"] for pod in self.pods()})
 
 
-class TrafficExamples(Requests):
+class Examples(Requests):
     """examples/ as they are, the worker in place of the stock image."""
 
-    def play_example(self, name, kind, app="worker", service="worker", manifest=None):
-        self.app = app
+    def play_example(self, name, kind, service="worker", manifest=None):
         folder = stage.WORK / self.namespace
         for each in ("examples", "manifests"):
             shutil.copytree(stage.ROOT / each, folder / each)
@@ -252,7 +252,7 @@ class TrafficExamples(Requests):
                      "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                              {"name": "RESOURCE", "value": self.namespace},
                              *({"name": name, "value": value} for name, value in SERVES.items())]}
-        patch = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": app}, "spec": {"template": {"spec": {
+        patch = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": self.app}, "spec": {"template": {"spec": {
             "containers": [container], "volumes": [{"name": "effects", "hostPath": {"path": str(self.folder)}}]}}}}
         (folder / "kustomization.yaml").write_text(json.dumps(
             {"resources": [f"examples/{name}"], "patches": [{"patch": json.dumps(patch)}]}))
@@ -265,14 +265,18 @@ class TrafficExamples(Requests):
         client = self.start_client(service)
         self.hand_over(client, "resign", 3, self.resign)
 
+
+class TrafficExamples(Examples):
     def test_endpointslice(self):
         self.play_example("endpointslice", "Deployment", manifest="traffic.yaml")
 
     def test_label(self):
         self.play_example("label", "Deployment", manifest="traffic-label.yaml")
 
-    def test_statefulset(self):
-        self.others_may_answer = True
-        self.watch.stop()
-        self.watch = LeaseWatch(self.namespace, "statefulset")
-        self.play_example("statefulset", "StatefulSet", app="statefulset", service="leader")
+
+class StatefulSetExample(Examples):
+    app = election = "statefulset"
+    others_may_answer = True  # by readiness
+
+    def test_traffic(self):
+        self.play_example("statefulset", "StatefulSet", service="leader")
