@@ -52,8 +52,9 @@ class Health(Scenario):
         """It stops by what it is told; without another proof the last answer's deadline is waited for."""
         self.install(env=UP, baton={**GATED, "replicas": 2})
         self.rolled_out()
-        old, silent = self.leading(), stage.now_ns()
+        old = self.leading()
         self.turn_url(old.pod)
+        silent = stage.now_ns()
         self.leading(other_than=[old.pod])
         over = self.last_hand_over()
         self.assert_released(over)
