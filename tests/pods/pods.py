@@ -174,6 +174,8 @@ class LeaseWatch:
             target = self.path + (f"&resourceVersion={version}" if version else "")
             self.process = subprocess.Popen([BIN / "kubectl", "get", "--raw", target], env=ENVIRONMENT,
                                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            if self.ended:  # stop() may have looked before there was a process
+                self.process.terminate()
             for text in self.process.stdout:
                 at, event = now_ns(), json.loads(text)
                 if event["type"] == "ERROR":
