@@ -137,7 +137,7 @@ TEST_F(TrafficFaults, CheckNamesTheRightsOfWhatIsConfigured) {
   EXPECT_TRUE(holds(lacking,
                     "the Service traffic does not lead to the leader; allow update on "
                     "endpointslices with resourceNames [traffic] in a Role of namespace "
-                    "baton-test bound to this service account"))
+                    "baton-test, and bind it to this identity"))
       << lacking;
 }
 
