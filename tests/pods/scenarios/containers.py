@@ -6,9 +6,10 @@ from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
 class Sidecar(Scenario):
     def kill_sidecar(self, pod):
-        container, restarts, _ = self.container(pod, "baton")
-        stage.os.kill(stage.pods.pids_of_container(container)[0], 9)
-        return restarts
+        def running():
+            container = self.container(pod, "baton")[0]  # the Pod's status may still name the last one
+            return container and stage.pods.pids_of_container(container)
+        stage.os.kill(stage.wait_for("the sidecar runs", running)[0], 9)
 
     @on_our_node
     def test_killed(self):

@@ -104,7 +104,8 @@ class Policies(Scenario):
         helm("install", "election", WORK / "charts/baton", "--namespace", name, "--set", "baton.election=worker")
         self.create(name, pod)
         kubectl("--namespace", name, "wait", "--for=condition=Ready", "pod/strict", "--timeout=60s")
-        holder = kubectl("--namespace", name, "get", "lease", "worker", "-o", "jsonpath={.spec.holderIdentity}").stdout
+        holder = stage.wait_for("it leads", lambda: kubectl(
+            "--namespace", name, "get", "lease", "worker", "-o", "jsonpath={.spec.holderIdentity}").stdout)
         self.assertTrue(holder.startswith("strict_"), holder)
         self.note(f"in a strict namespace: {holder}")
 
