@@ -8,10 +8,10 @@ class Rolling(Scenario):
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.rolled_out()
         self.leading()
+        old = {each["metadata"]["name"] for each in self.pods()}
+        self.assertEqual(3, len(old))
         self.install(env={**UNTIL_IT_ENDS, "VERSION": "2"}, baton=BALANCED)
         self.rolled_out()
-        old = {line.pod for line in self.lines() if line.word == "term"}
-        self.assertEqual(3, len(old))
         self.leading(other_than=old)
 
     def test_scale_3_1_5(self):
