@@ -16,7 +16,7 @@ SERVES = {"SERVES": "8080", "ASKS": "hold"}
 # And then answers no for a second: kube-proxy goes on sending requests until it has taken in the change.
 RESIGN_FIRST = ["/bin/busybox", "sh", "-c", "/worker say POST '/resign?wait=8s' 9; /bin/busybox sleep 1"]
 PORTS = [{"name": "http", "port": 80, "targetPort": 8080}]
-SETTLED_S = 1.5  # kube-proxy has taken in the last hand-over
+SETTLED_S = 1.5  # as long as kube-proxy needs to take in a hand-over
 
 
 @dataclasses.dataclass
@@ -80,6 +80,12 @@ class Client:
             connection.close()
         self.connection = connection if answer.what == "served" else None
 
+    def is_settled(self):
+        """Nobody was told no for a while: the Service leads to the leader alone."""
+        start = now_ns() - SETTLED_S * 1e9
+        recent = [each for each in self.fresh if each.sent_ns >= start]
+        return any(each.what == "served" for each in recent) and all(each.what != "told no" for each in recent)
+
     def served(self, other_than=()):
         """One of the Pods, as answered to a request that is sent after this call."""
         start = now_ns()
@@ -99,13 +105,16 @@ def served_late(answers):
     return found
 
 
-def told_no_by(answers):
-    """How many by one of the hand-over's two leaders, and how many by another Pod."""
-    leaders, two, others = [None, None], 0, 0
-    for each in sorted(answers, key=lambda each: each.came_ns):
-        if each.what == "served" and each.pod != leaders[-1]:
-            leaders = [leaders[-1], each.pod]
-        elif each.what == "told no":
+def told_no_by(answers, versions):
+    """How many by the leader of that moment or the one before it, and how many by another Pod."""
+    terms = {}
+    for each in versions:
+        if each.holder:
+            terms.setdefault(each.token, (each.time_ns, each.holder.partition("_")[0]))
+    two, others = 0, 0
+    for each in answers:
+        if each.what == "told no":
+            leaders = [pod for begun_ns, pod in sorted(terms.values()) if begun_ns < each.came_ns][-2:]
             two, others = two + (each.pod in leaders), others + (each.pod not in leaders)
     return two, others
 
@@ -129,7 +138,7 @@ class Requests(Scenario):
                 last[each.token] = each.came_ns
         released = {version.token: version.time_ns for version in self.watch.versions if version.is_released}
         pairs = list(zip(sorted(first), sorted(first)[1:]))
-        leaders, others = told_no_by(fresh)
+        leaders, others = told_no_by(fresh, self.watch.versions)
         count = collections.Counter(each.what for each in fresh)
         ends = collections.Counter(each.what for each in kept)
         self.note(f"{title}: {len(pairs)} hand-overs; between two leaders' answers "
@@ -165,7 +174,7 @@ class Requests(Scenario):
         start = now_ns()
         for _ in range(times):
             self.running(3)  # else a Pod may win whose server is not up yet
-            stage.time.sleep(SETTLED_S)
+            wait_for("kube-proxy has taken in the last hand-over", client.is_settled)
             old = client.served()
             act(old)
             client.served(other_than=[old])
