@@ -35,7 +35,7 @@ void Election::Impl::decide() {
 bool Election::Impl::leave_if_done() {
   if (term_) {
     const bool is_releasing = pending_ && pending_->write == WriteKind::release;
-    if (!is_only_container_replaced_ || has_hard_proof() || is_releasing) return false;
+    if (!is_only_container_replaced_ || now_ >= release_from() || is_releasing) return false;
     exit();
     return true;
   }

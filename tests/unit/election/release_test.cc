@@ -195,6 +195,20 @@ TEST_F(Section5, OnlyTheContainerIsReplacedButTheWorkHasEnded) {
   EXPECT_EQ(world.store.lease()->holder, "");
 }
 
+// A Job's Pod ends so: its object, without a deletionTimestamp, may come before the answer to the
+// write of baton/draining, for which the release waits.
+TEST_F(Section5, OnlyTheContainerIsReplacedAfterTheConnectionsClosed) {
+  Runner& a = leader();
+  a.feed(Terminate{});
+  ASSERT_TRUE(world.run_until_true([&] { return a.writes(WriteKind::renew).size() == 1; }));
+  a.feed(WorkEnded{Proof::connections_closed, ""});
+  EXPECT_EQ(releases(a), 0U);
+  a.feed(OnlyContainerReplaced{});
+  EXPECT_FALSE(a.has_exited);
+  ASSERT_TRUE(world.run_until_true([&] { return a.has_exited; }, seconds(1)));
+  EXPECT_EQ(world.store.lease()->holder, "");
+}
+
 // "SIGKILL before that: the Lease expires by itself": so does it when the API server is away.
 TEST_F(Section5, TerminationIsBoundedWithoutAnApiServer) {
   Runner& a = leader();
