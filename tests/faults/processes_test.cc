@@ -161,6 +161,7 @@ TEST(F24, NameUsedAgainIsNoProof) {
   for (const char* next :
        {"8d5a1a52-0000-4000-8000-00000000000a", "8d5a1a52-0000-4000-8000-00000000000b"}) {
     const std::int64_t token = stage.at(0).token();
+    ASSERT_TRUE(stage.renews(0, 1));  // its log tells of the term; the kill may come before that
     uid = next;
     stage.candidates().restart(0);
     ASSERT_EQ(stage.leader(), 0);
