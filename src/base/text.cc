@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <boost/algorithm/string/split.hpp>
 #include <boost/locale/utf.hpp>
 #include <cerrno>
 #include <charconv>
@@ -123,6 +124,12 @@ std::string printable(std::string_view text, std::size_t limit) {
   }
   if (!text.empty()) out += "...";
   return out;
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  boost::split(lines, text, [](char c) { return c == '\n'; });
+  return lines;
 }
 
 }  // namespace baton

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "election/time.h"
@@ -34,5 +35,8 @@ bool is_utf8(std::string_view text);
 /// Printable form of untrusted text for a log line or an error: control bytes and invalid UTF-8
 /// replaced, cut to `limit` bytes.
 std::string printable(std::string_view text, std::size_t limit = 200);
+
+/// What stands between the newlines of a text.
+std::vector<std::string> lines_of(std::string_view text);
 
 }  // namespace baton

@@ -69,7 +69,10 @@ class Check {
  private:
   bool find_cluster() {
     auto cluster = kube::find_cluster(settings_.kubeconfig, settings_.context);
-    if (!cluster) return findings_.fail("cluster", cluster.error());
+    if (!cluster) {
+      for (const std::string& why : lines_of(cluster.error())) findings_.fail("cluster", why);
+      return false;
+    }
     server_ = cluster->endpoint.host + ":" + std::to_string(cluster->endpoint.port);
     findings_.ok("cluster: " + cluster->source + ", server " + server_);
     credentials_ = std::make_shared<kube::Credentials>(std::move(cluster).value());
@@ -204,7 +207,7 @@ class Check {
 }  // namespace
 
 int run_check(const Call& call) {
-  const config::Loaded loaded = config::load(call.arguments.words(), call.shell.environment);
+  const config::Loaded loaded = load_settings(call);
   Findings findings(call.shell.out);
   for (const std::string& error : loaded.errors) findings.fail("configuration", error);
   if (!loaded.errors.empty()) return kUsage;

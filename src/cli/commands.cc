@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/local_client.h"
 #include "config/rules.h"
+#include "kube/cluster.h"
 
 namespace baton::cli {
 namespace {
@@ -133,7 +134,7 @@ const std::vector<Command>& commands() {
        .summary = "Run the election's core over what baton run --record has kept, and print each "
                   "decision with its rule.",
        .exit_codes = "0 replayed, 1 this baton decides otherwise than the one that recorded it, 2 "
-                     "no recording, or a damaged or changed one",
+                     "no recording, or a damaged, changed or torn one",
        .options =
            {{"--svg", "OUT",
              "Draw all of them on one time axis into the file OUT instead. Recordings of one "
@@ -189,8 +190,18 @@ int dispatch(const std::vector<std::string>& arguments, Shell& shell) {
                   config::suggestion(name, commands(), &Command::name, "; see baton help"));
 }
 
+config::Loaded load_settings(const Call& call) {
+  config::Loaded loaded = config::load(call.arguments.words(), call.shell.environment);
+  const auto& [settings, errors] = loaded;
+  if (errors.empty() || (settings.kubeconfig.empty() && settings.context.empty())) return loaded;
+  const auto cluster = kube::find_cluster(settings.kubeconfig, settings.context);
+  if (cluster.ok()) return loaded;
+  for (std::string& line : lines_of(cluster.error())) loaded.errors.push_back(std::move(line));
+  return loaded;
+}
+
 int run_run(const Call& call) {
-  const config::Loaded loaded = config::load(call.arguments.words(), call.shell.environment);
+  const config::Loaded loaded = load_settings(call);
   for (const std::string& error : loaded.errors) fail(call.shell, kUsage, error);
   return loaded.errors.empty() ? call.shell.run_sidecar(loaded.settings) : kUsage;
 }

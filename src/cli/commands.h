@@ -38,6 +38,10 @@ struct Call {
   int fail(int code, const std::string& what) const;
 };
 
+/// The settings of `run` and `check`. Where one is wrong the kubeconfig that they name is read too,
+/// so that everything that is wrong is told at once.
+config::Loaded load_settings(const Call& call);
+
 using CommandFunction = int(const Call& call);
 CommandFunction run_check, run_drained, run_exec, run_help, run_install, run_probe, run_reference,
     run_replay, run_resign, run_run, run_status, run_token, run_version, run_wait;

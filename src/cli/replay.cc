@@ -38,13 +38,10 @@ std::string title_of(const observe::RecordingHead& head) {
   return printable("election " + head.election + " in " + head.namespace_name, 600);
 }
 
-std::string how_it_ends(const Recording& recording, bool has_exited) {
-  if (has_exited) return "the process ended in an orderly way";
-  if (!recording.is_torn) {
-    return "the recording ends here: the process was killed, or the file was copied while it ran";
-  }
-  return "the recording ends here, in the middle of a line: the process was killed while it wrote, "
-         "or the file was copied then";
+const char* how_it_ends(bool has_exited) {
+  return has_exited ? "the process ended in an orderly way"
+                    : "the recording ends here: the process was killed, or the file was copied "
+                      "while it ran";
 }
 
 std::string gap(const Checkpoint& checkpoint) {
@@ -76,7 +73,7 @@ std::string tell(const Recording& recording, Duration last, std::ostream& out) {
         out << time << "> " << printable(observe::describe(given->event), 1000) << "\n";
         for (const std::string& line : lines) out << time << "  " << printable(line, 1000) << "\n";
       });
-  if (why.empty()) out << "note: " << how_it_ends(recording, has_exited) << "\n";
+  if (why.empty()) out << "note: " << how_it_ends(has_exited) << "\n";
   return why;
 }
 
@@ -150,6 +147,14 @@ int draw(const Call& call, const std::vector<Recording>& recordings, Duration la
   return call.fail(kUsage, "--svg: " + error + "; name a file in a folder that can be written");
 }
 
+int tell_all(const Call& call, const std::vector<Recording>& recordings, Duration last) {
+  for (const Recording& recording : recordings) {
+    const std::string why = tell(recording, last, call.shell.out);
+    if (!why.empty()) return call.fail(kFailed, recording.path + ": " + why);
+  }
+  return kOk;
+}
+
 }  // namespace
 
 int run_replay(const Call& call) {
@@ -163,12 +168,15 @@ int run_replay(const Call& call) {
     if (!recording.ok()) return call.fail(kUsage, recording.error());
     recordings.push_back(std::move(recording).value());
   }
-  if (call.arguments.has("--svg")) return draw(call, recordings, *last);
+  int code = call.arguments.has("--svg") ? draw(call, recordings, *last)
+                                         : tell_all(call, recordings, *last);
   for (const Recording& recording : recordings) {
-    const std::string why = tell(recording, *last, call.shell.out);
-    if (!why.empty()) return call.fail(kFailed, recording.path + ": " + why);
+    if (code == kFailed || !recording.is_torn) continue;
+    code = call.fail(kUsage, recording.path +
+                                 ": ends in the middle of a line, and was replayed up to there; "
+                                 "copy it anew from where it was recorded");
   }
-  return kOk;
+  return code;
 }
 
 }  // namespace baton::cli

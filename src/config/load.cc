@@ -187,8 +187,9 @@ class Loader {
       if (!is_given(key)) continue;
       origins += (origins.empty() ? "" : ", ") + key + " from " + given_[key].origin;
     }
-    const std::string why = election::check_timings(draft_.settings.timings);
-    if (!why.empty()) fail("timings (" + origins + "): " + why);
+    for (const std::string& why : election::check_timings(draft_.settings.timings)) {
+      fail("timings (" + origins + "): " + why);
+    }
   }
 
   /// Gives the legacy --http its place: a loopback address is the local API's, and the local API's

@@ -37,10 +37,7 @@ std::vector<std::string> lease_names() {
 Rule leases(Verbs verbs) { return {kLeaseGroup, "leases", std::move(verbs), lease_names()}; }
 
 std::vector<Rule> with_extras(Rule rule) {
-  return {std::move(rule),
-          {"", "pods", {"get"}, {}},
-          {"", "events", {"create"}, {}},
-          {"events.k8s.io", "events", {"create"}, {}}};
+  return {std::move(rule), {"", "pods", {"get"}, {}}, {"", "events", {"create"}, {}}};
 }
 
 }  // namespace

@@ -24,11 +24,11 @@ class Election::Impl {
                pending_, last_id_, must_read_, not_before_, list_sent_, list_failures_,
                write_failures_, list_refusal_, write_refusal_, creation_refusal_, last_failure_,
                write_delta_, is_watching_, has_watch_delivered_, watch_heard_, watch_retry_at_,
-               watch_failures_, watch_id_, hold_off_until_, hold_off_key_, is_released_,
-               announced_until_, unhealthy_, contend_from_, advance_to_, adopted_until_,
-               abandoned_term_, is_terminating_, is_only_container_replaced_, has_read_back_,
-               has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_, said_no_,
-               hears_list_, out_)
+               watch_failures_, watch_id_, watch_refusal_, hold_off_until_, hold_off_key_,
+               is_released_, announced_until_, unhealthy_, contend_from_, advance_to_,
+               adopted_until_, abandoned_term_, is_terminating_, is_only_container_replaced_,
+               has_read_back_, has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_,
+               said_no_, hears_list_, out_)
 
  private:
   /// The one request under way.
@@ -66,7 +66,7 @@ class Election::Impl {
   void see_unversioned();
   void history_went_back(const std::string& alarm);
   void check_term();
-  void settle(const Lease& lease);
+  void settle(const Lease& lease, bool by_watch);
   bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
   std::optional<Pending> answered(RequestId id, bool is_write);
   void write_failed(const Pending& pending, const Failure& failure);
@@ -154,6 +154,7 @@ class Election::Impl {
   Instant watch_retry_at_ = kLongAgo;
   int watch_failures_ = 0;  // in a row, without an event between
   WatchId watch_id_ = 0;
+  std::string watch_refusal_;  // the API server refuses watching; "" if it does not
 
   // What holds this candidate back.
   Instant hold_off_until_ = kLongAgo;

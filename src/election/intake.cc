@@ -152,6 +152,7 @@ void Election::Impl::on(const Watched& event) {
   fresh_at_ = now_;
   has_watch_delivered_ = true;
   watch_failures_ = 0;
+  watch_refusal_.clear();
   if (event.kind == WatchEventKind::bookmark) {
     take_in_bookmark(memory_, event.revision);
   } else if (event.kind == WatchEventKind::deleted) {
@@ -175,6 +176,7 @@ void Election::Impl::on(const WatchEnded& event) {
   if (!is_watching_ || event.id != watch_id_) return;
   is_watching_ = false;
   watch_failures_ = has_watch_delivered_ ? 1 : watch_failures_ + 1;
+  watch_refusal_ = event.failure.kind == FailureKind::refused ? event.failure.what : "";
   Duration delay = backoff(watch_failures_);
   if (event.failure.retry_after) {
     delay = std::max(delay, std::min<Duration>(*event.failure.retry_after, times_.lease_duration));

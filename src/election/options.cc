@@ -14,34 +14,37 @@ std::string seconds(Duration duration) {
 
 }  // namespace
 
-std::string check_timings(const Timings& timings) {
+std::vector<std::string> check_timings(const Timings& timings) {
   const auto& [duration, deadline, period, timeout, retry_min, retry_max] = timings;
   for (const Duration length : {duration, deadline, period, timeout, retry_min, retry_max}) {
-    if (length <= Duration::zero() || length > kLongestTerm) {
-      return "a timing is " + seconds(length) +
-             ": every timing is above zero and at most one hour (R4); choose a length in between";
-    }
+    if (length > Duration::zero() && length <= kLongestTerm) continue;
+    return {"a timing is " + seconds(length) +  // the rest would mislead
+            ": every timing is above zero and at most one hour (R4); choose a length in between"};
   }
+  std::vector<std::string> wrong;
   if (duration % std::chrono::seconds(1) != Duration::zero()) {
-    return "the lease duration is " + seconds(duration) +
-           ": the Lease stores whole seconds (R3); round it up";
+    wrong.push_back("the lease duration is " + seconds(duration) +
+                    ": the Lease stores whole seconds (R3); round it up");
   }
   if (retry_min > retry_max) {
-    return "the shortest retry delay is " + seconds(retry_min) + ", above the longest, " +
-           seconds(retry_max) + ": swap them";
+    wrong.push_back("the shortest retry delay is " + seconds(retry_min) + ", above the longest, " +
+                    seconds(retry_max) + ": swap them");
   }
   if (5 * deadline > 4 * duration) {
-    return "the renew deadline is " + seconds(deadline) + ", above 0.8 x the lease duration of " +
-           seconds(duration) + " (R3: clock rates may differ by 10 % each way); choose at most " +
-           seconds(4 * duration / 5);
+    wrong.push_back("the renew deadline is " + seconds(deadline) +
+                    ", above 0.8 x the lease duration of " + seconds(duration) +
+                    " (R3: clock rates may differ by 10 % each way); choose at most " +
+                    seconds(4 * duration / 5));
   }
   const Duration three_attempts = period + 3 * timeout + 2 * retry_max;
   if (three_attempts >= deadline) {
-    return "renew period + 3 x request timeout + 2 x longest retry delay is " +
-           seconds(three_attempts) + ", not below the renew deadline of " + seconds(deadline) +
-           " (R15: three attempts fit even if each hangs); shorten the period or the timeout";
+    wrong.push_back("renew period + 3 x request timeout + 2 x longest retry delay is " +
+                    seconds(three_attempts) + ", not below the renew deadline of " +
+                    seconds(deadline) +
+                    " (R15: three attempts fit even if each hangs); shorten the period or the "
+                    "timeout");
   }
-  return "";
+  return wrong;
 }
 
 }  // namespace baton::election

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "election/fields.h"
 #include "election/lease.h"
@@ -22,9 +23,9 @@ struct Timings {
   BATON_FIELDS(lease_duration, renew_deadline, renew_period, request_timeout, retry_min, retry_max)
 };
 
-/// "" if the timings obey R3 and R15 (h + 3 R + 2 retry_max < V), else one line that names the
-/// rule, the values and the mend.
-std::string check_timings(const Timings& timings);
+/// Empty if the timings obey R3 and R15 (h + 3 R + 2 retry_max < V), else one line for each rule
+/// that they break: the values, the rule and the mend.
+std::vector<std::string> check_timings(const Timings& timings);
 
 struct Options {
   std::string identity;     // holderIdentity, unique per process start

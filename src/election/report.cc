@@ -18,7 +18,11 @@ void Election::Impl::report() {
   }
   status.leader = describe_leader();
   status.fresh_at = fresh_at_;
-  status.watch_live = is_watching_;
+  status.watch_live = is_watching_ && watch_refusal_.empty();
+  if (!watch_refusal_.empty() && status.state != State::stopped) {  // R16: LISTs stand in for it
+    if (!status.reason.empty()) status.reason += "; ";
+    status.reason += "watching the Lease is refused, so it is only read: " + watch_refusal_;
+  }
   if (status.state == State::blocked &&
       (status_.state != State::blocked || status_.reason != status.reason)) {
     notice(NoticeKind::blocked, status.reason);

@@ -26,7 +26,7 @@ void Election::Impl::see(const Sighting& sighting) {
     hold_off_until_ = kLongAgo;  // R18: another term was seen
     contend_from_ = now_;
   }
-  if (sighting.lease) settle(*sighting.lease);
+  if (sighting.lease) settle(*sighting.lease, sighting.watch != 0);
   if (term_ && lease != nullptr && lease->being_deleted)
     begin_drain("R11: the Lease is being deleted");
   if (term_ && lease != nullptr && !lease->preferred_holder.empty()) {
@@ -70,7 +70,7 @@ void Election::Impl::check_term() {
 }
 
 // R9, R10: any observation that shows an own attempt, applied as it was sent, is its reply.
-void Election::Impl::settle(const Lease& lease) {
+void Election::Impl::settle(const Lease& lease, bool by_watch) {
   Attempt* found = attempts_.find(lease.annotated(annotation::kAttempt));
   if (found == nullptr) return;
   if (found->kind == WriteKind::release) {
@@ -78,10 +78,11 @@ void Election::Impl::settle(const Lease& lease) {
     return;
   }
   if (!is_outcome(*found, lease, self_.identity)) return;
-  if (!found->is_settled) {
-    write_delta_ += (now_ - found->sent - write_delta_) / 4;  // smoothed over a few writes
-    found->is_settled = true;
+  // R17: how long a write takes to reach a watch, smoothed over a few; the others' is like ours.
+  if (by_watch || (!is_watching_ && !found->is_settled)) {
+    write_delta_ += (now_ - found->sent - write_delta_) / 4;
   }
+  found->is_settled = true;
   const Attempt attempt = *found;
   if (is_contradicted(lease, attempt)) {
     attempts_.forget_term(attempt.term_id);  // R2: dead

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <boost/algorithm/string/join.hpp>
 #include <cstdlib>
 
 #include "base/text.h"
@@ -43,7 +44,9 @@ Result<Cluster> in_cluster(const std::string& mount) {
   if (const auto text = read_file(mount + "/namespace", 4096); text.ok()) {
     cluster.namespace_name = trim(text.value());
   }
-  if (std::string why = check_files(cluster); !why.empty()) return Error{"in-cluster: " + why};
+  std::vector<std::string> wrong = check_files(cluster);
+  for (std::string& why : wrong) why.insert(0, "in-cluster: ");
+  if (!wrong.empty()) return Error{boost::join(wrong, "\n")};
   return cluster;
 }
 

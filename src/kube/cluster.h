@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -33,7 +34,7 @@ Result<Cluster> in_cluster(
 
 /// `path` "" : $KUBECONFIG (one file), else ~/.kube/config. `context` "" : current-context. Fields
 /// that baton does not support and that are not empty are refused by name, with what to use
-/// instead.
+/// instead. The error has one line for each thing that is wrong.
 Result<Cluster> from_kubeconfig(const std::string& path, const std::string& context);
 
 /// What a person asked for: a kubeconfig if named (flag or KUBECONFIG), else in-cluster if the
@@ -43,9 +44,9 @@ Result<Cluster> find_cluster(const std::string& kubeconfig, const std::string& c
 /// The TLS material as its files are now.
 Result<http::ClientTls> read_tls(const Cluster& cluster);
 
-/// "" if the token and the TLS material that the cluster names can be used now, else why not. The
-/// three above have asked it.
-std::string check_files(const Cluster& cluster);
+/// What of the token and the TLS material that the cluster names cannot be used now, one line each.
+/// The three above have asked it.
+std::vector<std::string> check_files(const Cluster& cluster);
 
 /// The bearer token and the TLS material, kept fresh. Any thread.
 class Credentials {

@@ -41,15 +41,29 @@ Result<http::ClientTls> read_tls(const Cluster& cluster) {
   return http::ClientTls{*ca, cluster.tls_server_name, *certificate, *key, false};
 }
 
-std::string check_files(const Cluster& cluster) {
+std::vector<std::string> check_files(const Cluster& cluster) {
+  std::vector<std::string> wrong;
   if (!cluster.token_file.empty()) {
-    if (const auto token = read_token(cluster.token_file); !token) return token.error();
+    if (const auto token = read_token(cluster.token_file); !token) wrong.push_back(token.error());
   } else if (!cluster.token.empty() && !is_token(cluster.token)) {
-    return "token is none, which is one word of visible ASCII characters; write it on one line";
+    wrong.emplace_back(
+        "token is none, which is one word of visible ASCII characters; write it on one line");
+  }
+  const auto is_named = [](const std::string& pem, const std::string& file) {
+    return !pem.empty() || !file.empty();
+  };
+  // What is not named at all is no file's fault.
+  if (!is_named(cluster.ca_pem, cluster.ca_file) ||
+      is_named(cluster.client_certificate_pem, cluster.client_certificate_file) !=
+          is_named(cluster.client_key_pem, cluster.client_key_file)) {
+    return wrong;
   }
   const auto tls = Credentials(cluster).tls();
-  if (tls.ok()) return "";
-  return tls.error() + (cluster.ca_file.empty() ? "" : " (CA file " + cluster.ca_file + ")");
+  if (!tls.ok()) {
+    wrong.push_back(tls.error() +
+                    (cluster.ca_file.empty() ? "" : " (CA file " + cluster.ca_file + ")"));
+  }
+  return wrong;
 }
 
 Credentials::Credentials(Cluster cluster) : cluster_(std::move(cluster)) {}

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// It names files and entries of any kind; one line of text it stays.
+// It names files and entries of any kind; a line of text it stays.
 constexpr std::size_t kLongestError = 4096;
 
 /// The keys known in one kind of entry: "" is supported, or changes nothing; any other is refused
@@ -28,6 +28,9 @@ constexpr std::size_t kLongestError = 4096;
 using Keys = std::map<std::string_view, std::string_view>;
 constexpr std::string_view kUseToken = "use token, tokenFile or a client certificate";
 constexpr std::string_view kUseThatUser = "use the credentials of that user";
+const Keys kRootKeys = {{"apiVersion", ""}, {"kind", ""},     {"current-context", ""},
+                        {"contexts", ""},   {"clusters", ""}, {"users", ""},
+                        {"extensions", ""}};
 const Keys kContextKeys = {{"cluster", ""}, {"user", ""}, {"namespace", ""}, {"extensions", ""}};
 const Keys kClusterKeys = {
     {"server", ""},
@@ -57,17 +60,39 @@ const Keys kUserKeys = {
     {"as-user-extra", kUseThatUser},
 };
 
-bool is_empty(const YAML::Node& node) {
+/// Switches that change nothing while they are off.
+constexpr std::string_view kSwitches[] = {"insecure-skip-tls-verify"};
+
+bool is_empty(const std::string& key, const YAML::Node& node) {
   if (!node.IsDefined() || node.IsNull()) return true;
   if (!node.IsScalar()) return node.size() == 0;
-  return node.Scalar().empty() || node.Scalar() == "false";
+  return node.Scalar().empty() ||
+         (node.Scalar() == "false" && std::ranges::find(kSwitches, key) != std::end(kSwitches));
 }
 
-/// A kubeconfig being read. All that is wrong with it is said at once.
+/// A kubeconfig being read. All that is wrong with it is said at once, one line each.
 struct File {
   YAML::Node root;
-  fs::path folder;
+  fs::path path;
   std::vector<std::string> complaints;
+
+  void complain(const std::string& what) {
+    complaints.push_back("kubeconfig " + printable(path.string(), kLongestError) + ": " +
+                         printable(what, kLongestError));
+  }
+  fs::path folder() const { return fs::absolute(path).parent_path(); }
+  Error error() const { return {boost::join(complaints, "\n")}; }
+
+  /// Complains about each key of the map `node` that is neither known nor empty.
+  void check_keys(const std::string& title, const YAML::Node& node, const Keys& keys) {
+    for (const auto& item : node) {
+      const std::string key = item.first.IsScalar() ? item.first.Scalar() : "?";
+      const auto known = keys.find(key);
+      const std::string_view instead = known == keys.end() ? "remove it" : known->second;
+      if (is_empty(key, item.second) || instead.empty()) continue;
+      complain(title + printable(key, 60) + " is not supported; " + std::string(instead));
+    }
+  }
 };
 
 /// One named entry of clusters, users or contexts. One that does not exist is empty.
@@ -80,20 +105,15 @@ class Section {
       names_.push_back(printable(entry["name"].Scalar(), 60));
       if (exists_ || entry["name"].Scalar() != name) continue;
       exists_ = true;
+      file_.check_keys(title_, entry, {{"name", ""}, {kind, ""}});
       if (entry[kind].IsDefined() && entry[kind].IsMap()) body_.reset(entry[kind]);
     }
-    for (const auto& item : body_) {
-      const std::string key = item.first.IsScalar() ? item.first.Scalar() : "?";
-      const auto known = keys.find(key);
-      const std::string_view instead = known == keys.end() ? "remove it" : known->second;
-      if (is_empty(item.second) || instead.empty()) continue;
-      complain(printable(key, 60).append(" is not supported; ").append(instead));
-    }
+    file_.check_keys(title_, body_, keys);
   }
 
   bool exists() const { return exists_; }
   std::string all_names() const { return names_.empty() ? "none" : boost::join(names_, ", "); }
-  void complain(const std::string& what) const { file_.complaints.push_back(title_ + what); }
+  void complain(const std::string& what) const { file_.complain(title_ + what); }
 
   std::string text(const std::string& key) const {
     const YAML::Node node = body_[key];
@@ -107,7 +127,7 @@ class Section {
   /// Relative to the kubeconfig.
   std::string path(const std::string& key) const {
     const std::string name = text(key);
-    return name.empty() ? name : (file_.folder / name).lexically_normal().string();
+    return name.empty() ? name : (file_.folder() / name).lexically_normal().string();
   }
   /// Fills one of `pem` (from KEY-data, which wins) and `path_to` (from KEY).
   void material(const std::string& key, std::string& pem, std::string& path_to) const {
@@ -186,15 +206,19 @@ Result<std::string> choose_path(const std::string& path) {
   return std::string(home) + "/.kube/config";
 }
 
-Result<Cluster> read_config(const YAML::Node& root, const std::string& path, std::string name) {
-  File file{root, fs::absolute(path).parent_path(), {}};
-  const YAML::Node current = root["current-context"];
+Result<Cluster> read_config(File& file, std::string name) {
+  file.check_keys("", file.root, kRootKeys);
+  const YAML::Node current = std::as_const(file.root)["current-context"];
   if (name.empty() && current.IsDefined()) name = current.Scalar();
-  if (name.empty()) return Error{"current-context is not set; set it or give --context"};
+  if (name.empty()) {
+    file.complain("current-context is not set; set it or give --context");
+    return file.error();
+  }
   const Section context(file, "context", name, kContextKeys);
   if (!context.exists()) {
-    return Error{"context '" + printable(name, 60) +
-                 "' does not exist; there are: " + context.all_names()};
+    file.complain("context '" + printable(name, 60) +
+                  "' does not exist; there are: " + context.all_names());
+    return file.error();
   }
   const std::string cluster_name = context.text("cluster");
   const std::string user_name = context.text("user");
@@ -202,7 +226,7 @@ Result<Cluster> read_config(const YAML::Node& root, const std::string& path, std
   const Section user(file, "user", user_name, kUserKeys);
 
   Cluster cluster;
-  cluster.source = path + " (context " + printable(name, 60) + ")";
+  cluster.source = file.path.string() + " (context " + printable(name, 60) + ")";
   cluster.namespace_name = context.text("namespace");
   if (!server.exists()) {
     context.complain("cluster '" + cluster_name + "' does not exist");
@@ -229,8 +253,8 @@ Result<Cluster> read_config(const YAML::Node& root, const std::string& path, std
   cluster.token_file = user.path("tokenFile");
   if (cluster.token_file.empty()) cluster.token = user.text("token");
 
-  if (!file.complaints.empty()) return Error{boost::join(file.complaints, "; ")};
-  if (std::string why = check_files(cluster); !why.empty()) return Error{why};
+  for (const std::string& why : check_files(cluster)) file.complain(why);
+  if (!file.complaints.empty()) return file.error();
   return cluster;
 }
 
@@ -240,16 +264,18 @@ Result<Cluster> from_kubeconfig(const std::string& path, const std::string& cont
   const Result<std::string> chosen = choose_path(path);
   if (!chosen) return Error{chosen.error()};
   const Result<std::string> text = read_file(*chosen);
-  if (!text) return Error{"kubeconfig " + text.error()};
-  const std::string prefix = "kubeconfig " + printable(*chosen, kLongestError) + ": ";
-  try {
-    const YAML::Node root = YAML::Load(*text);
-    if (!root.IsMap()) return Error{prefix + "is no YAML map; name a kubeconfig file"};
-    Result<Cluster> cluster = read_config(root, *chosen, context);
-    return cluster.ok() ? cluster : Error{prefix + printable(cluster.error(), kLongestError)};
-  } catch (const std::exception& exception) {  // YAML::Exception, or a path too long
-    return Error{prefix + printable(exception.what())};
+  if (!text) {
+    return Error{"kubeconfig " + text.error() + "; name a kubeconfig that this user can read"};
   }
+  File file{{}, *chosen, {}};
+  try {
+    file.root = YAML::Load(*text);
+    if (file.root.IsMap()) return read_config(file, context);
+    file.complain("is no YAML map; name a kubeconfig file");
+  } catch (const std::exception& exception) {  // YAML::Exception, or a path too long
+    file.complain(exception.what());
+  }
+  return file.error();
 }
 
 }  // namespace baton::kube

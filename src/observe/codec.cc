@@ -252,7 +252,8 @@ election::Election election_of(const Json& json) {
   election::Timings times;
   read(json.at("times"), times);
   for (const election::Timings& each : {options.timings, times}) {
-    if (const std::string why = check_timings(each); !why.empty()) throw std::invalid_argument(why);
+    const auto wrong = check_timings(each);
+    if (!wrong.empty()) throw std::invalid_argument(wrong.front());
   }
   whole_number(json.at("options").at("replicas"), 1, 1000);
   election::Election election({}, {});

@@ -83,42 +83,43 @@ void Elector::step(const election::Event& event) {
   if (board_->publish(status)) changed_();
   if (status.believes) failpoint(Failpoint::belief_published);
   const std::uint64_t digest = recorder_ ? observe::digest(step, status) : 0;
-  for (election::Action& action : step.actions) perform(action);
+  for (election::Action& action : step.actions) perform(action, now);
   if (recorder_) recorder_->stepped({event, now, handed_out, digest}, election_);
   observer_.stepped(status, client_.server_date_s(), boot_now());
 }
 
 /// At most one request is outstanding and one dial is queued, so their queue is never full.
-void Elector::perform(election::Action& action) {
-  std::visit(
-      Overload{
-          [this](const election::SendList& list) {
-            requests_.submit([this, list] { deliver("list", client_.list(list.id)); });
-          },
-          [this](election::SendWrite& write) {
-            observer_.writes_to(write.write.base.uid);
-            requests_.submit([this, put = std::move(write)] {
-              const bool is_release = put.write.kind == election::WriteKind::release;
-              if (is_release && before_release_) before_release_();
-              deliver(to_string(put.write.kind), client_.write(put.id, put.write));
-            });
-          },
-          [this](const election::StartWatch& watch) {
-            watch_.cancel(watch.id - 1);
-            watches_.submit([this, watch] { run_watch(watch); });
-          },
-          [this](const election::StopWatch& watch) { watch_.cancel(watch.id); },
-          [this](const election::DialAhead&) {
-            if (is_dial_queued_.exchange(true)) return;
-            requests_.submit([this] {
-              is_dial_queued_ = false;
-              client_.dial_ahead();
-            });
-          },
-          [this](const election::Exit&) { exited_(); },
-          [this](const election::Notice& notice) { observer_.notice(notice, election_.status()); },
-      },
-      action);
+void Elector::perform(election::Action& action, Instant now) {
+  std::visit(Overload{
+                 [this](const election::SendList& list) {
+                   requests_.submit([this, list] { deliver("list", client_.list(list.id)); });
+                 },
+                 [this](election::SendWrite& write) {
+                   observer_.writes_to(write.write.base.uid);
+                   requests_.submit([this, put = std::move(write)] {
+                     const bool is_release = put.write.kind == election::WriteKind::release;
+                     if (is_release && before_release_) before_release_();
+                     deliver(to_string(put.write.kind), client_.write(put.id, put.write));
+                   });
+                 },
+                 [this](const election::StartWatch& watch) {
+                   watch_.cancel(watch.id - 1);
+                   watches_.submit([this, watch] { run_watch(watch); });
+                 },
+                 [this](const election::StopWatch& watch) { watch_.cancel(watch.id); },
+                 [this](const election::DialAhead&) {
+                   if (is_dial_queued_.exchange(true)) return;
+                   requests_.submit([this] {
+                     is_dial_queued_ = false;
+                     client_.dial_ahead();
+                   });
+                 },
+                 [this](const election::Exit&) { exited_(); },
+                 [&](const election::Notice& notice) {
+                   observer_.notice(notice, election_.status(), now);
+                 },
+             },
+             action);
 }
 
 /// Hands the answer to the election. Requests' thread.
@@ -138,10 +139,15 @@ void Elector::deliver(const std::string& request, Answer answer) {
 void Elector::run_watch(const election::StartWatch& start) {
   const auto timeout_s =
       kShortestWatch_s + random_bits() % (kLongestWatch_s - kShortestWatch_s + 1);
-  post(watch_.run(start.id, start.from, static_cast<int>(timeout_s),
-                  [this, &start](election::Watched event) {
-                    if (!mailbox_.try_post(std::move(event))) watch_.cancel(start.id);
-                  }));
+  election::WatchEnded ended = watch_.run(start.id, start.from, static_cast<int>(timeout_s),
+                                          [this, &start](election::Watched event) {
+                                            if (!mailbox_.try_post(std::move(event)))
+                                              watch_.cancel(start.id);
+                                          });
+  if (ended.failure.kind != election::FailureKind::unknown) {  // not one that merely ended
+    observer_.request_failed("watch", ended.failure.kind);
+  }
+  post(std::move(ended));
 }
 
 }  // namespace baton::runtime

@@ -42,7 +42,7 @@ Observer::Observer(Worker& worker, std::shared_ptr<kube::SideClient> side,
       of_pod_(std::move(of_pod)),
       metrics_(of_lease_.name, of_lease_.namespace_name, of_lease_.identity) {}
 
-void Observer::notice(const election::Notice& notice, const election::Status& status) {
+void Observer::notice(const election::Notice& notice, const election::Status& status, Instant now) {
   const std::string token = std::to_string(notice.token);
   const double took_ms = std::chrono::duration<double, std::milli>(notice.took).count();
   const bool believes = notice.kind == NoticeKind::gained || notice.kind == NoticeKind::extended;
@@ -54,6 +54,7 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
                 {"token", token},
                 {"version", std::to_string(notice.revision)},
                 {"took_ms", took_ms},
+                {"decided_boottime_ns", boottime_ns(now)},
                 {"deadline_boottime_ns", believes ? boottime_ns(status.deadline) : 0}});
 
   if (believes) failpoint(Failpoint::belief_logged);
@@ -62,6 +63,11 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
     send_event(of_lease_, of_lease_.identity + " became leader");
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {
     send_event(of_lease_, of_lease_.identity + " stopped leading");
+  }
+  if (notice.kind == NoticeKind::history_went_back) {
+    kube::ObjectEvent alarm = of_lease_;
+    alarm.type = "Warning";
+    send_event(alarm, of_lease_.identity + " saw the Lease's history go back: " + notice.reason);
   }
   // Where people look when their Pod does not become Ready.
   if (notice.kind == NoticeKind::blocked && !of_pod_.uid.empty()) {
@@ -90,7 +96,7 @@ void Observer::send_event(kube::ObjectEvent event, const std::string& what) {
   event.message = what;
   worker_.submit([side = side_, event] {
     const std::string failure = side->create_event(event, kEventTimeout);
-    if (!failure.empty()) observe::log(Level::debug, "event not recorded", {{"reason", failure}});
+    if (!failure.empty()) observe::log(Level::info, "event not recorded", {{"reason", failure}});
   });
 }
 

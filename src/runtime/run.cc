@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/text.h"
 #include "observe/log.h"
 #include "runtime/elector.h"
 #include "runtime/health.h"
@@ -35,7 +36,7 @@ constexpr Duration kLastWords = std::chrono::milliseconds(500);
 constexpr Duration kStuck = std::chrono::seconds(10);
 
 int refuse(const std::string& why) {
-  std::fprintf(stderr, "baton: %s\n", why.c_str());
+  for (const std::string& line : lines_of(why)) std::fprintf(stderr, "baton: %s\n", line.c_str());
   return 2;
 }
 

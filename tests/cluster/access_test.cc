@@ -1,5 +1,6 @@
 // Who may do what: the Roles that baton ships, each without one verb, and access reviews.
 #include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -91,6 +92,31 @@ TEST(Access, EachVerbIsRefusedAlone) {
   expect_forbidden(nobody.put(lease(name), stored));
 }
 
+/// The rules of the Role NAME in a file of objects, without the names that they are for.
+std::vector<std::string> rules_of(const std::string& path, const std::string& name) {
+  for (const YAML::Node& object : YAML::LoadAllFromFile(BATON_SOURCE_FOLDER + path)) {
+    if (object["kind"].as<std::string>() != "Role" ||
+        object["metadata"]["name"].as<std::string>() != name) {
+      continue;
+    }
+    std::vector<std::string> rules;
+    for (YAML::Node rule : object["rules"]) {
+      rule.remove("resourceNames");
+      rules.push_back(YAML::Dump(rule));
+    }
+    return rules;
+  }
+  return {};
+}
+
+TEST(Access, TheRolesOfTheseTestsAreThoseThatAreShipped) {
+  for (const std::string role : {"lease", "extras"}) {
+    const auto shipped = rules_of("/manifests/rbac.yaml", "baton-" + role + "-worker");
+    EXPECT_FALSE(shipped.empty());
+    EXPECT_EQ(rules_of("/e2e/rbac.yaml", role), shipped) << role;
+  }
+}
+
 TEST(Access, ReviewsTellPerVerbAndName) {
   const std::string group = "coordination.k8s.io";
   Api candidate("candidate-0");
@@ -101,6 +127,7 @@ TEST(Access, ReviewsTellPerVerbAndName) {
   EXPECT_FALSE(may(candidate, "delete", group, "leases", "e0"));
   EXPECT_TRUE(may(candidate, "get", "", "pods", "p0"));
   EXPECT_TRUE(may(candidate, "create", "", "events", ""));
+  EXPECT_FALSE(may(candidate, "create", "events.k8s.io", "events", ""));
   EXPECT_FALSE(may(candidate, "patch", "", "pods", "p0"));
 
   Api lease_only("lease-only");

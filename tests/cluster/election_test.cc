@@ -208,6 +208,17 @@ TEST(Election, HolderEditedByHandEndsTheTermAndIsWaitedOut) {
   }
 }
 
+/// Is there an Event on this election's Lease with these words? Where kubectl describe looks.
+bool has_event(Api& admin, const Candidates& candidates, const std::string& type,
+               const std::string& words) {
+  const std::string uid = lease_of(admin, candidates)["metadata"].value("uid", "");
+  const json events = admin.get(kEvents).json();
+  return std::ranges::any_of(events["items"], [&](const json& event) {
+    return event["involvedObject"].value("uid", "") == uid && event.value("type", "") == type &&
+           event.value("message", "").find(words) != std::string::npos;
+  });
+}
+
 TEST(Election, LoweredTokenIsAnAlarmAndNeverReissued) {
   Candidates candidates(2);
   Api admin("admin");
@@ -222,6 +233,8 @@ TEST(Election, LoweredTokenIsAnAlarmAndNeverReissued) {
   const int next = candidates.wait_for_leader();
   ASSERT_GE(next, 0);
   EXPECT_GT(candidates.at(next).token(), token);
+  EXPECT_TRUE(wait_until(
+      [&] { return has_event(admin, candidates, "Warning", "history go back: R14: "); }));
 }
 
 TEST(Election, LabelsAndOtherAnnotationsSurvive) {
@@ -251,18 +264,7 @@ TEST(Rights, WithExtrasEventsAreOnTheLease) {
   Candidates candidates(1);
   ASSERT_GE(candidates.wait_for_leader(), 0);
   Api admin("admin");
-  // Where kubectl describe looks for them.
-  const json metadata = lease_of(admin, candidates)["metadata"];
-  EXPECT_TRUE(wait_until([&] {
-    const json events = admin.get(kEvents).json();
-    for (const json& event : events["items"]) {
-      if (event["involvedObject"].value("uid", "") == metadata["uid"] &&
-          event.value("message", "").find("became leader") != std::string::npos) {
-        return true;
-      }
-    }
-    return false;
-  }));
+  EXPECT_TRUE(wait_until([&] { return has_event(admin, candidates, "Normal", "became leader"); }));
 }
 
 TEST(Rights, R5WithoutCreateAMissingLeaseBlocksAndSaysWhy) {

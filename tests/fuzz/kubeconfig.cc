@@ -1,4 +1,5 @@
 // Kubeconfigs. Beside the file lie ca.pem and token, for those that name them.
+#include "base/text.h"
 #include "devserver/certificate.h"
 #include "fuzz/folder.h"
 #include "fuzz/target.h"
@@ -16,7 +17,10 @@ BATON_FUZZ_TARGET(kubeconfig) {
   }();
   require(is_prepared, "the files are there");
   const auto cluster = kube::from_kubeconfig(folder.write("kubeconfig", input), "");
-  if (!cluster.ok()) return require_one_line(cluster.error());
+  if (!cluster.ok()) {
+    for (const std::string& line : lines_of(cluster.error())) require_one_line(line);
+    return;
+  }
   require(!cluster->endpoint.host.empty() && cluster->endpoint.port != 0, "there is a server");
   require(!cluster->path_prefix.ends_with('/'), "the path goes on with a '/'");
   kube::Credentials credentials(*cluster);

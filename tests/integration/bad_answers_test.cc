@@ -332,6 +332,12 @@ TEST(Rights, WithoutWatchTheProbeAndTheLogSaySo) {
   EXPECT_TRUE(
       wait_until([&] { return holds(baton.probe("/readyz?verbose").body, "watch: down"); }));
   const std::string words = "allows 'watch' on leases.coordination.k8s.io";
+  EXPECT_TRUE(holds(baton.probe("/readyz?verbose").body, words));
+  EXPECT_TRUE(holds(baton.status().value("reason", ""), words)) << baton.status();
+  EXPECT_TRUE(wait_until([&] {
+    return baton.metric("baton_request_failures_total",
+                        {{"request", "watch"}, {"kind", "refused"}}) > 0;
+  }));
   EXPECT_TRUE(wait_until([&] { return is_logged(baton, "watch_ended", words); })) << baton.log();
   EXPECT_TRUE(wait_until([&] { return baton.metric("baton_watch_restarts_total", {}) > 0; }));
   fault.reset();

@@ -28,6 +28,13 @@ TEST(Judge, OverlapIsSeenAlsoAcrossExtensions) {
             1U);
 }
 
+TEST(Judge, ABeliefBeginsBeforeItsLine) {
+  std::string late = line("gained", "y", 6, 26, 35);
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 25), late), 0U);
+  late.replace(late.find('{'), 1, R"({"decided_boottime_ns":24,)");
+  EXPECT_EQ(violations(line("gained", "x", 5, 10, 25), late), 1U);
+}
+
 TEST(Judge, LossEndsABeliefBeforeItsDeadline) {
   const std::string lost = line("gained", "x", 5, 10, 20) + line("lost", "x", 5, 12);
   EXPECT_EQ(violations(lost, line("gained", "y", 6, 13, 23)), 0U);

@@ -132,9 +132,9 @@ election::Timings Simulation::draw_timings() {
   const Duration retry = scaled(timeout, 0.05 + 0.2 * random.unit());
   const election::Timings drawn{d,       v,     scaled(v, 0.1 + 0.5 * random.unit()),
                                 timeout, retry, 2 * retry};
-  const std::string refusal = check_timings(drawn);
-  counts_.count_rules(refusal);
-  return refusal.empty() ? drawn : balanced();
+  const auto refusals = check_timings(drawn);
+  for (const std::string& refusal : refusals) counts_.count_rules(refusal);
+  return refusals.empty() ? drawn : balanced();
 }
 
 void Simulation::draw_schedule() {

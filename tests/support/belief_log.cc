@@ -17,6 +17,7 @@ struct Line {
   std::int64_t at_ns = 0;
   std::int64_t token = 0;
   std::int64_t deadline_ns = 0;
+  std::int64_t decided_ns = 0;  // when the reply counted, before the line was written
 };
 
 // Tokens are decimal strings, since they may pass 2^53.
@@ -35,8 +36,12 @@ std::optional<Line> parse(const std::string& text) {
   if (!object.is_object() || !object.contains("msg") || !object["msg"].is_string()) {
     return std::nullopt;
   }
-  return Line{object["msg"], object.value("term_id", ""), number(object, "boottime_ns"),
-              number(object, "token"), number(object, "deadline_boottime_ns")};
+  return Line{object["msg"],
+              object.value("term_id", ""),
+              number(object, "boottime_ns"),
+              number(object, "token"),
+              number(object, "deadline_boottime_ns"),
+              number(object, "decided_boottime_ns")};
 }
 
 std::string seconds(std::int64_t ns) {
@@ -66,8 +71,10 @@ std::vector<Term> read_terms(const NamedLog& log, std::vector<std::string>& viol
       continue;
     }
     if (line->message == "gained") {
-      terms.push_back({log.who, line->term_id, line->token, line->at_ns, line->deadline_ns, "",
-                       log.pod, log.process_ended_ns});
+      // client-go's candidate writes its line before it acts, and tells no other time.
+      const std::int64_t from_ns = line->decided_ns > 0 ? line->decided_ns : line->at_ns;
+      terms.push_back({log.who, line->term_id, line->token, from_ns, line->deadline_ns, "", log.pod,
+                       log.process_ended_ns});
       continue;
     }
     const bool ends =

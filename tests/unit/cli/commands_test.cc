@@ -41,6 +41,21 @@ TEST(Commands, BadSettingsExitTwoWithOneLineEach) {
   EXPECT_TRUE(outcome.err.starts_with("baton: ")) << outcome.err;
 }
 
+// Also what is wrong with the kubeconfig that they name.
+TEST(Commands, BadSettingsAndABadKubeconfigAreToldAtOnce) {
+  for (const char* command : {"run", "check"}) {
+    const Outcome outcome =
+        run_cli({command, "--election=a", "--replicas=0", "--kubeconfig=/nowhere"}, {}, remember);
+    EXPECT_EQ(outcome.code, 2);
+    const std::string all = outcome.out + outcome.err;
+    EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 2) << all;
+    EXPECT_NE(all.find("replicas (flag --replicas): "), std::string::npos) << all;
+    EXPECT_NE(all.find("kubeconfig /nowhere: No such file or directory; name a kubeconfig"),
+              std::string::npos)
+        << all;
+  }
+}
+
 TEST(Commands, BadUsageExitsTwoWithOneLine) {
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{"resing"}, "\"resing\": no such command; did you mean resign?"},

@@ -49,11 +49,25 @@ TEST(Replay, SaysThatARecordingEndsEarly) {
   EXPECT_TRUE(run_cli({"replay", path})
                   .out.ends_with("\nnote: the recording ends here: the process was killed, or the "
                                  "file was copied while it ran\n"));
-  write_all(path, text.substr(0, last + 9));
-  EXPECT_TRUE(
-      run_cli({"replay", path})
-          .out.ends_with("\nnote: the recording ends here, in the middle of a line: the "
-                         "process was killed while it wrote, or the file was copied then\n"));
+}
+
+// Never a wrong replay: what is whole is told or drawn, and that it is not all.
+TEST(Replay, ATornRecordingIsToldUpToThereAndReported) {
+  const std::string path = record("torn");
+  const std::string text = text_of(path);
+  write_all(path, text.substr(0, text.rfind('\n', text.size() - 2) + 10));
+  const std::string error = "baton: replay: " + path +
+                            ": ends in the middle of a line, and was replayed up to there; copy it "
+                            "anew from where it was recorded\n";
+  const Outcome told = run_cli({"replay", path});
+  EXPECT_EQ(told.code, 2);
+  EXPECT_EQ(told.err, error);
+  EXPECT_TRUE(holds(told.out, "  is leading, token 1001\n")) << told.out;
+  EXPECT_FALSE(holds(told.out, "  EXIT\n")) << told.out;
+  const Outcome drawn = run_cli({"replay", "--svg", path + ".svg", path});
+  EXPECT_EQ(drawn.code, 2);
+  EXPECT_EQ(drawn.err, error);
+  EXPECT_TRUE(holds(text_of(path + ".svg"), "</svg>"));
 }
 
 TEST(Replay, PrintsTheLastOfIt) {

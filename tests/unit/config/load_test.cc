@@ -85,10 +85,10 @@ TEST(Load, EveryDefaultAndProfileObeysItsRule) {
     EXPECT_EQ(setting.store(setting.standard, draft), "") << setting.key;
   }
   for (const Profile& profile : profiles()) {
-    EXPECT_EQ(election::check_timings(profile.timings), "") << profile.name;
+    EXPECT_TRUE(election::check_timings(profile.timings).empty()) << profile.name;
   }
   for (const int ttl_s : {1, 2, 3, 7, 10, 60, 3600}) {
-    EXPECT_EQ(election::check_timings(timings_of_ttl(seconds(ttl_s))), "") << ttl_s;
+    EXPECT_TRUE(election::check_timings(timings_of_ttl(seconds(ttl_s))).empty()) << ttl_s;
   }
 }
 
@@ -254,8 +254,15 @@ TEST(Load, TimingsThatBreakR3OrR15AreRefusedWithTheirOrigin) {
                   .starts_with("timings (renew-deadline from flag --renew-deadline): "));
   // R15: three attempts fit in V: h + 3 R + 2 retry_max < V.
   EXPECT_NE(refusal({"--request-timeout=3s"}), "");
-  EXPECT_NE(refusal({"--retry-min=2s", "--retry-max=1s"}), "");
+  EXPECT_NE(refusal({"--retry-min=400ms", "--retry-max=300ms"}), "");
   EXPECT_EQ(refusal({"--lease-duration=20s", "--renew-deadline=16s"}), "");
+}
+
+TEST(Load, TimingsAreRefusedWithOneLineForEachRule) {
+  const Loaded loaded = load({"--election=a", "--renew-deadline=13s", "--renew-period=9s"}, {});
+  ASSERT_EQ(loaded.errors.size(), 2U);
+  EXPECT_NE(loaded.errors[0].find("(R3"), std::string::npos) << loaded.errors[0];
+  EXPECT_NE(loaded.errors[1].find("(R15"), std::string::npos) << loaded.errors[1];
 }
 
 TEST(Load, TheLeadersServiceAndItsPortsComeTogether) {

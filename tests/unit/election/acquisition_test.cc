@@ -1,9 +1,12 @@
 // R7, R17, R18, R19: with which token, after which reading, and who may be quicker.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "election/record.h"
 #include "election/wait.h"
 #include "election/writes.h"
+#include "observe/codec.h"
 #include "unit/election/waiting.h"
 
 namespace baton::election::testing {
@@ -201,6 +204,24 @@ TEST_F(R17, TheShareIsSpreadOverNTimesDelta) {
   EXPECT_NEAR(sum / 500, 500 * 0.025 / 2, 1.0);
   EXPECT_GT(most, 450 * delta);
   EXPECT_NE(spread("pod-1", 400, 500, delta), spread("pod-1", 401, 500, delta));
+}
+
+// "delta the measured write + watch time"
+TEST_F(R17, DeltaIsTheTimeUntilTheOwnWatchTells) {
+  const auto delta = [](const Runner& runner) {
+    return Duration(observe::to_json(runner.election()).at("write_delta").get<std::int64_t>());
+  };
+  world.store.create(released_lease(400));
+  Runner& a = follower();
+  a.event_delay = milliseconds(425);  // long after the answer
+  world.run_for(seconds(60));
+  ASSERT_TRUE(a.leads());
+  EXPECT_GT(delta(a), milliseconds(400));
+  a.is_cut_off = true;  // its watch tells nothing: the last measure stays
+  world.run_for(seconds(1));
+  const Duration measured = delta(a);
+  world.run_for(seconds(6));
+  EXPECT_EQ(delta(a), measured);
 }
 
 // "before writing, wait ..., and check memory again (this precedes R7's LIST)"

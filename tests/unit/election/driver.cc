@@ -207,7 +207,7 @@ World::World() {
   store.set_listener([this](WatchEventKind kind, Revision revision, const auto& lease) {
     for (const auto& runner : runners_) {
       if (runner->watch_ == 0 || runner->is_cut_off) continue;
-      schedule(now + kOneWay, *runner, Watched{runner->watch_, kind, revision, lease});
+      schedule(now + runner->event_delay, *runner, Watched{runner->watch_, kind, revision, lease});
     }
   });
 }

@@ -82,6 +82,7 @@ class Runner {
   /// One step at the world's present, its actions carried out.
   const Step& feed(const Event& event);
   const Status& status() const { return election_.status(); }
+  const Election& election() const { return election_; }
   bool leads() const;
   std::vector<Notice> notices(NoticeKind kind) const;
   bool has(NoticeKind kind) const { return !notices(kind).empty(); }
@@ -94,8 +95,9 @@ class Runner {
   int lists = 0;
   int dials = 0;
   bool has_exited = false;
-  bool is_cut_off = false;  // of the watch's events; requests have fates
-  bool asks = true;         // the application asks after every step: validity is handed out
+  bool is_cut_off = false;         // of the watch's events; requests have fates
+  Duration event_delay = kOneWay;  // of the watch's events
+  bool asks = true;                // the application asks after every step: validity is handed out
   Instant handed_out = kLongAgo;
   std::function<Fate(const LeaseWrite*)> fate = [](const LeaseWrite*) { return served(); };
   Step last;

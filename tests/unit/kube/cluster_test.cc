@@ -148,15 +148,23 @@ TEST_F(CredentialsTest, HalfOfARotationLeavesTheOldContext) {
 }
 
 TEST_F(CredentialsTest, TheFirstContextNeedsGoodFiles) {
-  EXPECT_EQ(check_files(cluster()), "");
+  const auto expect_wrong = [&](const std::vector<std::string>& parts) {
+    const auto wrong = check_files(cluster());
+    ASSERT_EQ(wrong.size(), parts.size());
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      EXPECT_NE(wrong[i].find(parts[i]), std::string::npos) << wrong[i];
+    }
+  };
+  expect_wrong({});
   folder_.write("key", kSecond.key_pem);
-  EXPECT_NE(check_files(cluster()).find("does not belong"), std::string::npos)
-      << check_files(cluster());
+  expect_wrong({"does not belong"});
   folder_.write("key", kFirst.key_pem);
   folder_.write("ca", "-----BEGIN CERTIFICATE-----\nrubbish\n-----END CERTIFICATE-----\n");
-  EXPECT_NE(check_files(cluster()).find(folder_.path("ca")), std::string::npos);
+  expect_wrong({folder_.path("ca")});
   folder_.remove("ca");
-  EXPECT_NE(check_files(cluster()).find("No such file"), std::string::npos);
+  expect_wrong({"No such file"});
+  folder_.write("token", "two words");
+  expect_wrong({"holds no token", "No such file"});
 }
 
 TEST_F(CredentialsTest, ExpiryIsTheTokensOwnClaim) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "kube/cluster.h"
 #include "unit/kube/folder.h"
 #include "unit/kube/pems.h"
@@ -50,7 +51,10 @@ class KubeconfigTest : public testing::Test {
   static void expect_error(const Result<Cluster>& cluster, const std::string& part) {
     ASSERT_FALSE(cluster.ok()) << part;
     EXPECT_NE(cluster.error().find(part), std::string::npos) << cluster.error();
-    EXPECT_EQ(cluster.error().find('\n'), std::string::npos) << cluster.error();
+    for (const std::string& line : lines_of(cluster.error())) {
+      EXPECT_EQ(printable(line, line.size()), line);
+      EXPECT_NE(line.find("ubeconfig"), std::string::npos) << line;
+    }
   }
 
   Folder folder_;
@@ -143,8 +147,24 @@ TEST_F(KubeconfigTest, RefusesByNameWithWhatToUseInstead) {
   expect_error(load_cluster("server: https://k"), "certificate-authority is missing");
 }
 
-TEST_F(KubeconfigTest, SaysEverythingAtOnce) {
-  const auto cluster = load(config("server: ftp://x\nproxy-url: y", "exec: {command: z}"));
+TEST_F(KubeconfigTest, RefusesByNameAlsoBesideTheEntriesAndFalseWhereItIsNoSwitch) {
+  const std::string good = config("server: https://k\ncertificate-authority: ca.crt", "token: t");
+  EXPECT_TRUE(load(good).ok()) << load(good).error();
+  expect_error(load(good + "surprise: 1\n"), "surprise is not supported; remove it");
+  expect_error(load("preferences: {colors: true}\n" + good.substr(good.find("contexts:")), "main"),
+               "preferences is not supported; remove it");
+  std::string beside = good;
+  beside.insert(beside.find("  context:\n"), "  odd: 1\n");
+  expect_error(load(beside), "context main: odd is not supported; remove it");
+  expect_error(load_user("username: false"), "username is not supported; use token");
+}
+
+TEST_F(KubeconfigTest, SaysEverythingAtOnceOnALineEach) {
+  const auto cluster =
+      load(config("server: ftp://x\nproxy-url: y", "exec: {command: z}\ntokenFile: missing"));
+  ASSERT_FALSE(cluster.ok());
+  EXPECT_EQ(lines_of(cluster.error()).size(), 5U) << cluster.error();
+  expect_error(cluster, "missing: No such file");
   expect_error(cluster, "proxy-url");
   expect_error(cluster, "ftp://x");
   expect_error(cluster, "certificate-authority is missing");
