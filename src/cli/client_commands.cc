@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <iomanip>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -114,11 +113,8 @@ int run_drained(const Call& call) {
   const auto term = term_of(call);
   if (!term) return call.fail(kFailed, term.error());
   if (term->empty()) return kOk;
-  nlohmann::json body = {{"termId", *term}};
-  if (call.arguments.has("--name")) body["name"] = call.arguments.get("--name");
-  const auto invalid = nlohmann::json::error_handler_t::replace;
-  const auto answer =
-      call.client->call("POST", "/drained", kAnswer, body.dump(-1, ' ', false, invalid));
+  const auto answer = call.client->call("POST", "/drained", kAnswer,
+                                        term_body(*term, call.arguments.get("--name")));
   return is_done(answer) ? kOk : call.fail(kFailed, describe(answer));
 }
 

@@ -68,6 +68,12 @@ Result<Document> parse_document(std::string_view text_of_document) {
   return document;
 }
 
+std::string term_body(const std::string& term_id, const std::string& holder) {
+  json body = {{"termId", term_id}};
+  if (!holder.empty()) body["name"] = holder;
+  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::optional<std::string> EventLines::feed(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (line.empty()) {

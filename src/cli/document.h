@@ -28,6 +28,9 @@ struct Document {
 /// An error in one line if it is no status document.
 Result<Document> parse_document(std::string_view json);
 
+/// The body of a request that speaks of one term, and of one holder of it unless "".
+std::string term_body(const std::string& term_id, const std::string& holder);
+
 /// Server-sent events, line by line.
 class EventLines {
  public:

@@ -6,8 +6,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/descriptor.h"
 #include "cli/child.h"
 #include "cli/commands.h"
@@ -135,10 +133,9 @@ class Executor {
   }
 
   void resign(const std::string& term_id) {
-    const nlohmann::json body = {{"termId", term_id}};
     const std::string name = holder_.empty() ? "" : "&name=" + percent_encoded(holder_);
-    const auto answer =
-        call_.client->call("POST", "/resign?drained=true" + name, kResigned, body.dump());
+    const auto answer = call_.client->call("POST", "/resign?drained=true" + name, kResigned,
+                                           term_body(term_id, ""));
     if (!is_done(answer)) call_.fail(kFailed, "resign: " + describe(answer));
   }
 
