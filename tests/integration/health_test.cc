@@ -59,7 +59,7 @@ TEST(Health, ASilentLeaderGivesWayButReleasesOnlyOnProof) {
   });
   ASSERT_NE(release, seen.end()) << candidates.at(0).log();
   EXPECT_GE(release->boottime_ns, handed_out_ns);
-  EXPECT_EQ(candidates.at(0).state(), "blocked");
+  EXPECT_TRUE(wait_until([&] { return candidates.at(0).state() == "blocked"; }));
 
   applications[0].come_up();
   EXPECT_TRUE(wait_until([&] { return candidates.at(0).state() == "following"; }));
