@@ -202,15 +202,17 @@ Stage::Stage(const StageOptions& options) : options_(options) {
     if (options_.change) {
       options_.change(one);
     }
+    environments_[index] = one.environment;
   });
   candidates_->leave_to_checker();
   for (int i = 0; options.with_applications && i < options.candidates; ++i) {
+    const auto index = static_cast<std::size_t>(i);
     const std::string name = "a" + std::to_string(i);
     const std::vector<std::string> command = {baton_program() + "-test-application",
-                                              std::to_string(ports[static_cast<std::size_t>(i)]),
+                                              std::to_string(ports[index]),
                                               std::to_string(store_.port()), name};
-    applications_.push_back(
-        std::make_unique<Process>(command, Process::Environment{}, make_folder(name) + "/log"));
+    applications_.push_back(std::make_unique<Process>(
+        command, environments_[index], make_folder(name) + "/log"));  // one machine, one clock
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
@@ -102,6 +103,7 @@ class Stage {
   FencedStore store_;
   std::int64_t first_request_ = 0;
   std::unique_ptr<LeaseHistory> history_;
+  std::map<std::size_t, Process::Environment> environments_;  // of the sidecars
   std::unique_ptr<Candidates> candidates_;
   std::vector<std::unique_ptr<Process>> applications_;
   bool is_checked_ = false;

@@ -96,7 +96,7 @@ TEST(Termination, NativeSidecarOfADyingPodReleasesAtOnce) {
   Candidates candidates(1, [&](BatonOptions& options) {
     options.pod = pod;
     options.profile = "balanced";
-    options.flags = {"--sidecar=native", "--pod-uid=" + make_pod(pod)};
+    options.flags = {"--sidecar=native", "--renew-period=1s", "--pod-uid=" + make_pod(pod)};
   });
   ASSERT_EQ(candidates.wait_for_leader(), 0);
   Api admin("admin");

@@ -147,19 +147,23 @@ TEST_F(HealthGateTest, AnApplicationThatEndsWithItsPodIsNotToldOf) {
   EXPECT_EQ(told().back(), "healthy");
 }
 
+// So many that the bound would not do if each waited for its answer.
 TEST_F(HealthGateTest, EndsInTheMiddleOfARequest) {
+  constexpr int kGates = 90;
   application_.hangs = true;
   application_.come_up();
-  open_gate(seconds(60));
-  ASSERT_TRUE(wait_until([&] { return application_.requests() == 1; }));
   const Instant before = boot_now();
-  gate_.reset();
-  EXPECT_LT(boot_now() - before, milliseconds(900));
+  for (int i = 1; i <= kGates; ++i) {
+    open_gate(seconds(60));
+    ASSERT_TRUE(wait_until([&] { return application_.requests() == i; }));
+    gate_.reset();
+  }
+  EXPECT_LT(boot_now() - before, test::kBound);
 }
 
 TEST_F(HealthGateTest, AsksOnceAPeriod) {
   application_.come_up();
-  open_gate(seconds(5));
+  open_gate(test::kBound);
   EXPECT_TRUE(hears("healthy"));
   const int before = application_.requests();
   EXPECT_FALSE(wait_until([&] { return application_.requests() > before; }, milliseconds(300)));
