@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".cache/e2e/bin"
 BATON = Path(os.environ.get("BATON_PROGRAM", ROOT / "build/release/baton"))
+VERSION = re.search(r"project\(baton VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
 WORK = Path(tempfile.mkdtemp())
 CHART, LIBRARY = WORK / "charts/baton", WORK / "charts/baton-lib"
 WORKER = WORK / "tests/charts/worker"  # a user's chart with the library

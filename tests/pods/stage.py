@@ -55,7 +55,8 @@ def set_up(times):
         pods.node("ctr", "image", "import", each)
     repository, _, tag = name.rpartition(":")
     full = name if "." in name.partition("/")[0] else f"docker.io/library/{name}"
-    for tag_too in (full.rpartition(":")[0] + ":other", "docker.io/library/baton:0.1.0"):
+    version = re.search(r"project\(baton VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    for tag_too in (full.rpartition(":")[0] + ":other", f"docker.io/library/baton:{version}"):
         if tag_too != full:
             pods.node("ctr", "image", "tag", "--force", full, tag_too)
     image = {"repository": repository.removeprefix("docker.io/library/"), "tag": tag}
