@@ -328,12 +328,13 @@ TEST(Rights, WithoutWatchTheProbeAndTheLogSaySo) {
       json{{"action", "answer"}, {"code", 403}, {"verbs", {"watch"}}, {"body", "{}"}});
   Candidates candidates(1);
   Baton& baton = candidates.at(0);
-  expect_recovery(candidates);
-  EXPECT_TRUE(
-      wait_until([&] { return holds(baton.probe("/readyz?verbose").body, "watch: down"); }));
+  EXPECT_EQ(candidates.wait_for_leader(), 0);
   const std::string words = "allows 'watch' on leases.coordination.k8s.io";
-  EXPECT_TRUE(holds(baton.probe("/readyz?verbose").body, words));
-  EXPECT_TRUE(holds(baton.status().value("reason", ""), words)) << baton.status();
+  EXPECT_TRUE(wait_until([&] {
+    const std::string body = baton.probe("/readyz?verbose").body;
+    return holds(body, "watch: down") && holds(body, words);
+  }));
+  EXPECT_TRUE(holds(baton.reason(), words)) << baton.reason();
   EXPECT_TRUE(wait_until([&] {
     return baton.metric("baton_request_failures_total",
                         {{"request", "watch"}, {"kind", "refused"}}) > 0;
@@ -343,6 +344,7 @@ TEST(Rights, WithoutWatchTheProbeAndTheLogSaySo) {
   fault.reset();
   EXPECT_TRUE(wait_until([&] { return holds(baton.probe("/readyz?verbose").body, "watch: live"); }))
       << baton.log();
+  expect_recovery(candidates);
 }
 
 class LostWhileLeading : public testing::TestWithParam<Row> {};

@@ -34,6 +34,12 @@ std::size_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
+/// A process that is killed, and a full disk, may leave half a line.
+void expect_replayed(const Outcome& replay) {
+  const bool is_torn = count(replay.output, "ends in the middle of a line") > 0;
+  EXPECT_EQ(replay.code, is_torn ? 2 : 0) << replay.output;
+}
+
 class Recorder : public testing::Test {
  protected:
   std::string recording(int index) const { return folder_ + "/p" + std::to_string(index); }
@@ -46,9 +52,7 @@ class Recorder : public testing::Test {
   /// The replay tells the same story as the process's own log. Returns its text.
   std::string expect_same_story(Baton& baton, int index) {
     const Outcome replay = run_baton({"replay", recording(index)});
-    // A process that is killed may leave half a line.
-    const bool is_torn = replay.output.find("ends in the middle of a line") != std::string::npos;
-    EXPECT_EQ(replay.code, is_torn ? 2 : 0) << replay.output;
+    expect_replayed(replay);
     for (const char* notice : {"gained", "lost", "released"}) {
       EXPECT_EQ(count(replay.output, std::string("   ") + notice + " "),
                 baton.log_lines(notice).size())
@@ -189,8 +193,7 @@ TEST_F(Recorder, FullDiskStopsTheRecordingOnly) {
   EXPECT_TRUE(wait_until([&] { return local.request("GET", "/leader").status == 200; }));
   EXPECT_EQ(count(process.output(), "recording stopped"), 1U) << process.output();
   EXPECT_EQ(count(process.output(), "File too large"), 1U) << process.output();
-  const Outcome replay = run_baton({"replay", path});
-  EXPECT_EQ(replay.code, 0) << replay.output;
+  expect_replayed(run_baton({"replay", path}));
 }
 
 }  // namespace
