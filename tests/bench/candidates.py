@@ -1,7 +1,9 @@
 """Candidates of an election as processes, and when the next of them leads."""
 
+import contextlib
 import json
 import select
+import signal
 import subprocess
 import time
 
@@ -31,17 +33,17 @@ class Candidate:
         common = ["--kubeconfig", stage.kubeconfig(account), "--namespace", NAMESPACE]
         own = DURATIONS[kind] if flags is None else flags
         if kind == "baton":
-            self._command = [
+            self.command = [
                 stage.baton, "run", *common, "--election", election, "--pod-name", self.name,
                 "--local-address", f"127.0.0.1:{self.port}",
                 "--probe-address", f"127.0.0.1:{harness.free_port()}", *own]
         else:
-            self._command = [
+            self.command = [
                 stage.client_go, *common, "--lease", election, "--id", self.name,
                 "--http", f"127.0.0.1:{self.port}", *own]
 
     def start(self):
-        self.process = harness.start(self._command, self._log)
+        self.process = harness.start(self.command, self._log)
 
     def connect(self):
         return Connection(self.port)
@@ -90,6 +92,7 @@ class Election:
     def __exit__(self, *_):
         for candidate in self.candidates:
             candidate.process.kill()
+        for candidate in self.candidates:
             candidate.process.wait()
 
     def settle(self):
@@ -105,13 +108,29 @@ class Election:
         return leads[True][0], leads[False]
 
 
+def release(stage, leases):
+    """Leaves these Leases released, so that the next election on them need not wait one out."""
+    stage.progress(f"{len(leases)} Leases")
+    with contextlib.ExitStack() as stack:
+        elections = [stack.enter_context(
+            Election(stage, "baton", lease, size=1, flags=["--profile", "aggressive"]))
+                     for lease in leases]
+        for election in elections:
+            leader, _ = election.settle()
+            connection = leader.connect()
+            connection.post("/resign?drained=true&wait=10s")
+            connection.close()
+
+
 class FirstYes:
     """When the first of these candidates says yes: baton's event streams tell, the others are asked
-    every millisecond over warm connections, and `is_yes(candidate, code, body)` judges the answer.
+    every `period_ms` over warm connections. The retired leader-elector's way of asking is GET /,
+    which names the leader.
     """
 
-    def __init__(self, candidates, path="/leader", is_yes=lambda _, code, __: code == 200):
-        self._path, self._is_yes = path, is_yes
+    def __init__(self, candidates, period_ms=1, by_name=False):
+        self._period_ns = period_ms * 1_000_000
+        self._by_name = by_name
         self._streams = {}
         self._asked = []
         self._epoll = select.epoll()
@@ -143,21 +162,18 @@ class FirstYes:
         raise BenchError(f"no other candidate led within {timeout_s} s of {what}")
 
     def _next_of_streams(self):
-        ready = self._epoll.poll(0.1)
-        arrived_ns = now_ns()
-        for descriptor, _ in ready:
-            stream = self._streams[descriptor]
-            while stream.has_event():
-                if stream.next_event()["isLeader"]:
-                    return arrived_ns
+        for descriptor, _ in self._epoll.poll(0.1):
+            if self._streams[descriptor].has_yes():
+                return now_ns()
         return None
 
     def _next_of_asked(self):
-        due_ns = now_ns() + 1_000_000
+        due_ns = now_ns() + self._period_ns
         for _, connection in self._asked:
-            connection.send("GET", self._path)
+            connection.send("GET", "/" if self._by_name else "/leader")
         for candidate, connection in self._asked:
-            if self._is_yes(candidate, *connection.receive()):
+            code, body = connection.receive()
+            if json.loads(body)["name"] == candidate.name if self._by_name else code == 200:
                 return now_ns()
         time.sleep(max(0, due_ns - now_ns()) / 1e9)
         return None

@@ -21,6 +21,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "baton-test"
+YES = b'"isLeader":true'
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 
 
@@ -99,13 +100,18 @@ class Connection:
         self.send(method, path, body)
         return self.receive()
 
+    def post(self, path, body=b""):
+        code, answer = self.ask("POST", path, body)
+        if not 200 <= code < 300:
+            raise BenchError(f"POST {path} answered {code} {answer!r}, not 2xx")
+
     def follow(self, query=""):
-        """Opens an event stream; returns after its first event."""
+        """Opens an event stream; returns the document of its first event."""
         self.send("GET", f"/leader/events{query}")
         head, self._buffer = self._read_to(b"\r\n\r\n")
         if head.split(b" ", 2)[1] != b"200":
             raise BenchError(f"GET /leader/events{query} answered {head.decode()!r}, not 200")
-        self.next_event()
+        return self.next_event()
 
     def next_event(self):
         """The document of the next event of the stream."""
@@ -113,10 +119,12 @@ class Connection:
         document, self._buffer = self._read_to(b"\n\n")
         return json.loads(document)
 
-    def has_event(self):
-        """Reads what has come, without waiting for more."""
+    def has_yes(self):
+        """Whether there is a yes among the events that have come; they are gone then."""
         self._fill(socket.MSG_DONTWAIT)
-        return b"\n\n" in self._buffer
+        has_yes = YES in self._buffer
+        self._buffer = self._buffer[-len(YES):]
+        return has_yes
 
     def fileno(self):
         return self._socket.fileno()
