@@ -204,13 +204,14 @@ class Cluster:
                         event["user"]["username"], event["verb"], resource, received_s)
         return sorted(seen.values(), key=lambda request: request[3])
 
-    def request(self, method, path):
-        """As admin; the answer is a stream of bytes."""
+    def request(self, method, path, body=None):
+        """As admin, with a JSON object if there is one; the answer is a stream of bytes."""
         kubeconfig = (self.dir / "admin.kubeconfig").read_text()
         server = kubeconfig.split('server: "')[1].split('"')[0]
         token = kubeconfig.split("token: ")[1].split("}")[0]
         request = urllib.request.Request(
-            server + path, headers={"Authorization": f"Bearer {token}"}, method=method)
+            server + path, method=method, data=body and json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
         trust = ssl.create_default_context(cafile=self.dir / "pki/ca.crt")
         return urllib.request.urlopen(request, timeout=120, context=trust)
 
