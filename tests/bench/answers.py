@@ -41,11 +41,11 @@ class Pinned(Candidate):
         super().__init__(stage, "baton", index, LEASE, ["--profile", PROFILE])
         self.ports = [self.port] + [harness.free_port() for _ in range(LISTENERS - 1)]
         self.recording = stage.dir / f"{self.name}.recording"
-        place = self._command.index("--local-address") + 1
-        self._command[place] = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        self.probe = self._command[self._command.index("--probe-address") + 1]
-        self._command = ["prlimit", "--nofile=8192", "taskset", "-c", core,
-                         *self._command, "--record", self.recording]
+        place = self.command.index("--local-address") + 1
+        self.command[place] = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        self.probe = self.command[self.command.index("--probe-address") + 1]
+        self.command = ["prlimit", "--nofile=8192", "taskset", "-c", core,
+                         *self.command, "--record", self.recording]
 
     def lines(self):
         """What it has logged."""

@@ -8,15 +8,15 @@ import re
 import subprocess
 import time
 
-import harness
+import candidates
 import plots
 from answers import is_listening, resign
 from candidates import Candidate, Election
 from harness import BenchError, now_ns
 
 SECTION = "footprint"
-LEASES = {"baton": "e41", "client-go": "e42"}
-START_LEASES = {"baton": "e43", "client-go": "e44"}
+LEASES = {"baton": "e41", "client-go": "client-go-idle"}
+START_LEASES = {"baton": "e43", "client-go": "client-go-start"}
 LINKED = {"static": "the image's binary, linked statically",
           "shared": "this build's, linked with shared libraries, and not the image's"}
 RSS_MIB = {"static": 9, "shared": 14}
@@ -38,6 +38,7 @@ def measure(stage, report, quick):
         stage = dataclasses.replace(stage, build=folder)
     report.note(SECTION, f"baton is {LINKED[linked]}. Three candidates of each kind, without"
                          " clients. CPU is the time on a processor by the scheduler's account.")
+    candidates.release(stage, [LEASES["baton"], START_LEASES["baton"]])
     rss = {}
     for kind in LEASES:
         with Election(stage, kind, LEASES[kind]) as election:

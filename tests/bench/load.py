@@ -7,6 +7,7 @@ import random
 import re
 import time
 
+import candidates
 import harness
 import plots
 from answers import resign
@@ -17,6 +18,7 @@ SECTION = "load on the API server"
 RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
 BATCH = 30  # candidates that start at once
 ATTEMPTS = 2
+LEASES = {3: "e30", 10: "e31", 30: "e32", 100: "e33", 300: "e34", 500: "e35"}
 # Metrics of the API server, and how the sums of their series are called here.
 COUNTED = {
     "apiserver_request_total": "requests",
@@ -59,11 +61,12 @@ def measure(stage, report, quick):
                          " refused, from the audit log. baton's leader gets POST"
                          " /resign?drained=true, client-go's SIGTERM.")
     own = rates(stage, idle_s, "no candidates")
+    candidates.release(stage, [LEASES[size] for size in sizes])
     requests, attempts = {}, {}
     for kind in ("baton", "client-go"):
         requests[kind], attempts[kind] = [], []
         for size in sizes:
-            lease = f"e{30 + sizes.index(size)}"
+            lease = LEASES[size] if kind == "baton" else f"client-go-{size}"
             with Crowd(stage, kind, lease, size) as crowd:
                 crowd.settle()
                 if size in idle_sizes:
@@ -86,17 +89,20 @@ def measure(stage, report, quick):
 def idle(stage, report, own, idle_s, what):
     """Requests per second; what was not asked for at all has no line."""
     time.sleep(2)  # what a candidate asks once at its start or for its first term is not idleness
-    total = reads = 0
-    for (counted, verb), per_s in sorted(rates(stage, idle_s, what).items()):
-        net = max(0, per_s - own.get((counted, verb), 0))
-        if counted == "requests":
-            total += net
-            reads += net if verb in ("GET", "LIST") else 0
-        if net > 0:
-            report.figure(SECTION, f"{what}: {counted}{f', {verb}' if verb else ''}", net, "/s")
+    begin_s = time.time()
+    found = rates(stage, idle_s, what)
+    asked = [verb for user, verb, resource, _ in stage.cluster.audit(begin_s, begin_s + idle_s)
+             if resource == "leases" and f":{NAMESPACE}:" in user]
+    net = {key: max(0, per_s - own.get(key, 0)) for key, per_s in found.items()}
+    for (counted, verb), per_s in sorted(net.items()):
+        if per_s > 0:
+            report.figure(SECTION, f"{what}: {counted}{f', {verb}' if verb else ''}", per_s, "/s")
+    total = sum(per_s for (counted, _), per_s in net.items() if counted == "requests")
     report.figure(SECTION, f"{what}: requests, all", total, "/s")
+    report.figure(SECTION, f"{what}: watches begun", asked.count("watch") / idle_s, "/s")
     if what.startswith("baton"):
-        report.goal(SECTION, f"{what}: reads/s", reads, 0)
+        report.goal(SECTION, f"{what}: reads/s by the audit log",
+                    (asked.count("get") + asked.count("list")) / idle_s, 0)
     return total
 
 
@@ -164,7 +170,8 @@ def hand_overs(stage, report, crowd, lease, rounds):
         crowd.settle()
         time.sleep(0.5)
         spans.append((begin_s, time.time()))
-    attempts = [1 + refused for refused in refused_writes(stage.cluster, place, lease, spans)]
+    refused = refused_writes(stage.cluster, place, lease, spans)
+    attempts = [1 + one for one in refused]
     mean = sum(attempts) / len(attempts)
     report.row(SECTION, f"{kind}, {size} candidates: attempts at a hand-over", attempts, "PUTs")
     if kind == "baton":
