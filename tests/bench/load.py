@@ -11,7 +11,7 @@ import candidates
 import harness
 import plots
 from answers import resign
-from candidates import DURATIONS, Election
+from candidates import Candidate, DURATIONS, Election
 from harness import NAMESPACE
 
 SECTION = "load on the API server"
@@ -33,16 +33,18 @@ class Crowd(Election):
     """Candidates on one Lease, started a few at a time."""
 
     def __init__(self, stage, kind, lease, size):
-        flags = list(DURATIONS[kind])
-        if kind == "baton":
-            flags += ["--replicas", str(size)]
-        super().__init__(stage, kind, lease, size, flags)
+        super().__init__(stage, kind, lease, 0)
+        flags = ["--replicas", str(size)] if kind == "baton" else []
+        # Made when it is started: its ports are free now.
+        self._make = lambda index: Candidate(stage, kind, index, lease, DURATIONS[kind] + flags)
+        self._size = size
 
     def __enter__(self):
-        for first in range(0, len(self.candidates), BATCH):
-            batch = self.candidates[first:first + BATCH]
+        for first in range(0, self._size, BATCH):
+            batch = [self._make(index) for index in range(first, min(first + BATCH, self._size))]
             for candidate in batch:
                 candidate.start()
+                self.candidates.append(candidate)
             harness.until(lambda batch=batch: all(one.status() for one in batch), 120,
                           "a batch of candidates to listen")
         return self
