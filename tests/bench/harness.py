@@ -1,8 +1,9 @@
-"""What the benchmarks share: a real cluster, candidates as processes, and their local HTTP.
+"""What the benchmarks share: a real cluster, the way to it, processes and local HTTP.
 
 Times are CLOCK_BOOTTIME in nanoseconds, the clock of baton's deadlines, which every process shares.
 """
 
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -20,6 +21,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "baton-test"
+YES = b'"isLeader":true'
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 
 
@@ -98,13 +100,34 @@ class Connection:
         self.send(method, path, body)
         return self.receive()
 
-    def hold(self):
-        """Opens a holding event stream; returns after its first event."""
-        self.send("GET", "/leader/events?hold=true")
+    def post(self, path, body=b""):
+        code, answer = self.ask("POST", path, body)
+        if not 200 <= code < 300:
+            raise BenchError(f"POST {path} answered {code} {answer!r}, not 2xx")
+
+    def follow(self, query=""):
+        """Opens an event stream; returns the document of its first event."""
+        self.send("GET", f"/leader/events{query}")
         head, self._buffer = self._read_to(b"\r\n\r\n")
         if head.split(b" ", 2)[1] != b"200":
-            raise BenchError(f"GET /leader/events?hold=true answered {head.decode()!r}, not 200")
-        self._read_to(b"data:")
+            raise BenchError(f"GET /leader/events{query} answered {head.decode()!r}, not 200")
+        return self.next_event()
+
+    def next_event(self):
+        """The document of the next event of the stream."""
+        _, self._buffer = self._read_to(b"data: ")
+        document, self._buffer = self._read_to(b"\n\n")
+        return json.loads(document)
+
+    def has_yes(self):
+        """Whether there is a yes among the events that have come; they are gone then."""
+        self._fill(socket.MSG_DONTWAIT)
+        has_yes = YES in self._buffer
+        self._buffer = self._buffer[-len(YES):]
+        return has_yes
+
+    def fileno(self):
+        return self._socket.fileno()
 
     def close(self):
         self._socket.close()
@@ -115,115 +138,35 @@ class Connection:
         head, rest = self._buffer.split(mark, 1)
         return head, rest
 
-    def _fill(self):
-        data = self._socket.recv(65536)
+    def _fill(self, flags=0):
+        data = self._socket.recv(65536, flags)
         if not data:
             raise BenchError("the candidate closed the connection")
         self._buffer += data
 
 
-class Candidate:
-    """One process of an election; its command line depends on the kind."""
+@dataclasses.dataclass
+class Stage:
+    """What a part is measured on."""
+    cluster: "Cluster"
+    kubeconfigs: pathlib.Path  # of the users; with a delay they lead to the fault proxy
+    build: pathlib.Path  # the programs of this build
+    delay_ms: int
+    dir: pathlib.Path  # the part's own folder, kept with the logs if it fails
 
-    def __init__(self, kind, index, cluster, binary):
-        self.name = f"{kind}-{index}"
-        self.kind = kind
-        account = f"{'candidate' if kind == 'baton' else kind}-{index}"
-        self.user = f"system:serviceaccount:{NAMESPACE}:{account}"
-        self.port = free_port()
-        self.process = None
-        self._log = cluster.dir / f"{self.name}.log"
-        common = ["--kubeconfig", cluster.dir / f"{account}.kubeconfig", "--namespace", NAMESPACE]
-        if kind == "baton":
-            self._command = [
-                binary, "run", *common, "--election", "bench", "--pod-name", self.name,
-                "--local-address", f"127.0.0.1:{self.port}",
-                "--probe-address", f"127.0.0.1:{free_port()}", "--profile", "balanced"]
-        else:
-            self._command = [
-                binary, *common, "--lease", "e49", "--id", self.name,
-                "--http", f"127.0.0.1:{self.port}", "--lease-duration", "15s",
-                "--renew-deadline", "10s", "--retry-period", "2s", "--release-on-cancel"]
+    @property
+    def baton(self):
+        return self.build / "baton"
 
-    def start(self):
-        self.process = start(self._command, self._log)
+    @property
+    def client_go(self):
+        return self.cluster.bin / "client-go-candidate"
 
-    def connect(self):
-        return Connection(self.port)
+    def kubeconfig(self, user):
+        return self.kubeconfigs / f"{user}.kubeconfig"
 
-    def status(self):
-        """(leads, knows the leader); None while it does not answer yet."""
-        if self.process.poll() is not None:
-            last = (self._log.read_text(errors="replace").splitlines() or ["nothing"])[-1]
-            code = self.process.returncode
-            raise BenchError(f"{self.name} ended with status {code}; it said: {last}")
-        try:
-            connection = self.connect()
-        except OSError:
-            return None
-        try:
-            code, body = connection.ask("GET", "/leader")
-            if self.kind == "baton":
-                return code == 200, json.loads(body)["state"] in ("following", "leading")
-            _, body = connection.ask("GET", "/")
-            return code == 200, bool(json.loads(body)["name"])
-        finally:
-            connection.close()
-
-    def terminate(self):
-        self.process.send_signal(signal.SIGTERM)
-
-    def restart(self):
-        try:
-            self.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            raise BenchError(f"{self.name} still runs 30 s after SIGTERM") from None
-        self.start()
-
-
-class Election:
-    """Three candidates of one kind."""
-
-    def __init__(self, kind, cluster, binary):
-        self.candidates = [Candidate(kind, i, cluster, binary) for i in range(3)]
-
-    def __enter__(self):
-        for candidate in self.candidates:
-            candidate.start()
-        return self
-
-    def __exit__(self, *_):
-        for candidate in self.candidates:
-            candidate.process.kill()
-            candidate.process.wait()
-
-    def settle(self):
-        """Waits until one leads and the others know it; returns (leader, followers)."""
-        def settled():
-            found = [candidate.status() for candidate in self.candidates]
-            known = all(one and one[1] for one in found)
-            return found if known and sum(one[0] for one in found) == 1 else None
-        found = until(settled, 60, "one leader and two candidates that follow it")
-        leads = {True: [], False: []}
-        for candidate, (is_leader, _) in zip(self.candidates, found):
-            leads[is_leader].append(candidate)
-        return leads[True][0], leads[False]
-
-
-def first_yes_ns(connections, timeout_s, what):
-    """When the first of these answers yes, asked every millisecond over warm connections."""
-    deadline_ns = now_ns() + int(timeout_s * 1e9)
-    due_ns = now_ns()
-    while due_ns < deadline_ns:
-        for connection in connections:
-            connection.send("GET", "/leader")
-        for connection in connections:
-            code, _ = connection.receive()
-            if code == 200:
-                return now_ns()
-        due_ns = max(due_ns + 1_000_000, now_ns())
-        time.sleep(max(0, due_ns - now_ns()) / 1e9)
-    raise BenchError(f"no other candidate led within {timeout_s} s of {what}")
+    def progress(self, text):
+        print(f"bench: {self.dir.name}: {text}", file=sys.stderr)
 
 
 class Cluster:
@@ -261,13 +204,14 @@ class Cluster:
                         event["user"]["username"], event["verb"], resource, received_s)
         return sorted(seen.values(), key=lambda request: request[3])
 
-    def request(self, method, path):
-        """As admin; the answer is a stream of bytes."""
+    def request(self, method, path, body=None):
+        """As admin, with a JSON object if there is one; the answer is a stream of bytes."""
         kubeconfig = (self.dir / "admin.kubeconfig").read_text()
         server = kubeconfig.split('server: "')[1].split('"')[0]
         token = kubeconfig.split("token: ")[1].split("}")[0]
         request = urllib.request.Request(
-            server + path, headers={"Authorization": f"Bearer {token}"}, method=method)
+            server + path, method=method, data=body and json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
         trust = ssl.create_default_context(cafile=self.dir / "pki/ca.crt")
         return urllib.request.urlopen(request, timeout=120, context=trust)
 
@@ -284,19 +228,59 @@ class Cluster:
         return versions
 
 
+class Proxy:
+    """A baton-fault-proxy before the API server."""
+
+    def __init__(self, cluster, build, users):
+        self.kubeconfigs = cluster.dir / "faulty"
+        self.kubeconfigs.mkdir()
+        port = free_port()
+        command = [build / "baton-fault-proxy", "--control", port]
+        for user in users:
+            command += ["--upstream", cluster.dir / f"{user}.kubeconfig",
+                        "--kubeconfig-out", self.kubeconfigs / f"{user}.kubeconfig"]
+        self._control = f"http://127.0.0.1:{port}"
+        self._log = cluster.dir / "proxy.log"
+        self._process = start(command, self._log)
+
+    def __enter__(self):
+        def serves():
+            if self._process.poll() is not None:
+                raise BenchError(f"baton-fault-proxy ended: {self._log.read_text().strip()}")
+            return "serving" in self._log.read_text()
+        until(serves, 30, "the fault proxy")
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+
+    def fault(self, **what):
+        self._ask("POST", json.dumps(what).encode())
+
+    def heal(self):
+        self._ask("DELETE", None)
+
+    def _ask(self, method, body):
+        request = urllib.request.Request(f"{self._control}/faults", data=body, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+
+
 def parse_time_s(text):
     """Seconds since the epoch of an API server's time."""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def run(bench):
-    """Runs bench(directory); a failure keeps the folder with the logs and ends with one line."""
+    """What bench(directory) returns. Its failure keeps the folder with the logs and ends the
+    process with one line and status 1."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.setswitchinterval(0.0005)  # ending a leader must not wait for the thread that polls
     directory = pathlib.Path(tempfile.mkdtemp(prefix="baton-bench."))
     keep = False
     try:
-        bench(directory)
+        return bench(directory)
     except KeyboardInterrupt:
         sys.exit(130)
     except (BenchError, OSError, subprocess.CalledProcessError) as error:

@@ -1,0 +1,226 @@
+"""How long a workload is without a leader when something dies.
+
+A leader killed with SIGKILL, alone or with its whole Pod: the whole time, and what of it is beyond
+the Lease's expiry, at each profile and beside client-go. A sidecar killed and started again in its
+Pod. An application that ends beside a sidecar that lives.
+"""
+
+import concurrent.futures
+import os
+import random
+import signal
+import time
+import uuid
+
+import candidates
+import harness
+import plots
+from candidates import Election, FirstYes
+from harness import BenchError, now_ns
+from report import percentile
+
+KILLED = "leader killed with SIGKILL, 3 candidates"
+RESTARTED = "sidecar killed and started again in its Pod, 3 candidates"
+DEAD_APPLICATION = "application dead, sidecar alive, 3 candidates"
+
+PROFILES = {"aggressive": (4, 10), "balanced": (2, 10), "conservative": (1, 4)}  # rounds
+PEER = "client-go 15/10/2"
+PEER_ROUNDS = (2, 10)
+ELECTIONS = (4, 10)  # of each profile at once
+RESTARTED_LEASE, DEAD_APPLICATION_LEASE = "e45", "e46"  # beside e0 to e29, apart from handover's
+
+
+def measure(stage, report, quick):
+    elections = ELECTIONS[0 if quick else 1]
+    leases = {profile: [f"e{10 * index + number}" for number in range(elections)]
+              for index, profile in enumerate(PROFILES)}
+    candidates.release(stage, [lease for some in leases.values() for lease in some]
+                       + [RESTARTED_LEASE, DEAD_APPLICATION_LEASE])
+    measure_restarted(stage, report, 10 if quick else 50)
+    measure_dead_application(stage, report, 10 if quick else 50)
+    measure_killed(stage, report, leases, 0 if quick else 1)
+
+
+class Application:
+    """A command that baton exec runs beside a candidate while it leads."""
+
+    def __init__(self, stage, candidate):
+        pid_file = stage.dir / f"{candidate.name}.pid"
+        pid_file.unlink(missing_ok=True)
+        self.exec_process = harness.start(
+            [stage.baton, "exec", "--local-address", f"127.0.0.1:{candidate.port}", "--",
+             "sh", "-c", f"echo $$ >{pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 1000"],
+            stage.dir / f"{candidate.name}.exec.log")
+        harness.until(pid_file.exists, 30, f"the application beside {candidate.name}")
+        self.pid = int(pid_file.read_text())
+
+    def end(self):
+        self.exec_process.kill()
+        self.exec_process.wait()
+
+
+# A leader killed.
+
+def measure_killed(stage, report, leases, size):
+    """All elections at once, each in a thread: nearly all of it is waiting."""
+    jobs = [(profile, kill_baton, lease, rounds[size])
+            for profile, rounds in PROFILES.items() for lease in leases[profile]]
+    jobs += [(PEER, kill_client_go, f"peer-crash-{number}", PEER_ROUNDS[size])
+             for number in range(ELECTIONS[size])]
+    stage.progress(f"{len(jobs)} elections whose leaders are killed")
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        running = [(name, pool.submit(kill, stage, name, lease, rounds))
+                   for name, kill, lease, rounds in jobs]
+        found = {}
+        for name, one in running:
+            found.setdefault(name, []).extend(one.result())
+    totals = {name: [total for total, _ in rounds] for name, rounds in found.items()}
+    beyond = {name: [over for _, over in found[name]] for name in PROFILES}
+    report_killed(report, totals, beyond)
+
+
+def kill_baton(stage, profile, lease, rounds):
+    """[(seconds without a leader, ms beyond the Lease's expiry)]"""
+    found = []
+    with Election(stage, "baton", lease, flags=["--profile", profile]) as election:
+        for number in range(rounds):
+            leader, followers = election.settle()
+            # With its whole Pod, every other time.
+            application = Application(stage, leader) if number % 2 else None
+            with FirstYes(followers) as first_yes:
+                stream = leader.connect()
+                stream.follow()
+                document = stream.next_event()  # a renewal has just counted
+                sent_ns = int(document["deadlineBoottimeNs"]) - lease_ns(document, "renewDeadlineMs")
+                # Between two renewals: of one under way nobody knows whether it counts.
+                kill_ns = sent_ns + random.uniform(0.1, 0.9) * lease_ns(document, "renewPeriodMs")
+                time.sleep(max(0, kill_ns - now_ns()) / 1e9)
+                kill_ns = now_ns()
+                leader.process.kill()
+                if application:
+                    application.end()
+                yes_ns = first_yes.wait_ns(120, f"SIGKILL to {leader.name}")
+                stream.close()
+            expiry_ns = sent_ns + lease_ns(document, "durationMs")
+            found.append(((yes_ns - kill_ns) / 1e9, (yes_ns - expiry_ns) / 1e6))
+            leader.restart()
+    return found
+
+
+def lease_ns(document, field):
+    return document["lease"][field] * 1_000_000
+
+
+def kill_client_go(stage, _, lease, rounds):
+    """[(seconds without a leader, None)]"""
+    found = []
+    with Election(stage, "client-go", lease) as election:
+        for _ in range(rounds):
+            leader, followers = election.settle()
+            time.sleep(random.uniform(1, 3.4))
+            with FirstYes(followers, period_ms=20) as first_yes:
+                kill_ns = now_ns()
+                leader.process.kill()
+                yes_ns = first_yes.wait_ns(120, f"SIGKILL to {leader.name}")
+            found.append(((yes_ns - kill_ns) / 1e9, None))
+            leader.restart()
+    return found
+
+
+def report_killed(report, totals, beyond):
+    report.note(KILLED, "From SIGKILL to another candidate's first yes; every other round kills the"
+                " whole Pod, sidecar and application. client-go's local HTTP is asked every 20 ms."
+                " What is beyond the Lease's expiry has its zero one lease duration after the"
+                " leader *sent* its last renewal; followers count from when they received it, so"
+                " its way to them is part of the figure.")
+    for name, values in totals.items():
+        report.row(KILLED, f"{name}, time without a leader", values, "s")
+    for name, values in beyond.items():
+        report.row(KILLED, f"{name}, beyond the Lease's expiry", values, "ms")
+        report.goal(KILLED, f"{name}: p99 beyond the Lease's expiry, ms", percentile(values, 0.99),
+                    50, ratio=False)
+    report.goal(KILLED, "balanced: p50 of the time without a leader over client-go's",
+                percentile(totals["balanced"], 0.5) / percentile(totals[PEER], 0.5), 1)
+    report.plot(KILLED, "crash", plots.distribution(
+        "A leader killed", totals, "without a leader, s"))
+
+
+# A sidecar killed and started again.
+
+def measure_restarted(stage, report, rounds):
+    stage.progress(f"a sidecar started again in its Pod: {rounds} rounds")
+    started_ms, killed_ms = [], []
+    election = Election(stage, "baton", RESTARTED_LEASE)
+    for candidate in election.candidates:
+        candidate.command += ["--pod-uid", str(uuid.uuid4())]
+    with election:
+        for _ in range(rounds):
+            leader, _ = election.settle()
+            time.sleep(random.uniform(0.2, 0.6))
+            kill_ns = now_ns()
+            leader.process.kill()
+            leader.process.wait()
+            start_ns = now_ns()
+            leader.start()
+            yes_ns = first_own_yes_ns(leader)
+            started_ms.append((yes_ns - start_ns) / 1e6)
+            killed_ms.append((yes_ns - kill_ns) / 1e6)
+    report.note(RESTARTED, "With the same Pod UID a sidecar takes over from its own earlier"
+                " incarnation, as a new term with a new token (R19). What the kubelet adds before"
+                " it starts a container again is not in it.")
+    report.row(RESTARTED, "start of the process to its first yes", started_ms, "ms")
+    report.row(RESTARTED, "SIGKILL to its first yes", killed_ms, "ms")
+    report.goal(RESTARTED, "p99 from the start of the process to its first yes, ms",
+                percentile(started_ms, 0.99), 300, ratio=False)
+
+
+def first_own_yes_ns(candidate):
+    deadline_ns = now_ns() + 30_000_000_000
+    while now_ns() < deadline_ns:
+        try:
+            stream = candidate.connect()
+        except OSError:
+            time.sleep(0.001)
+            continue
+        try:
+            document = stream.follow()
+            while not document["isLeader"]:
+                document = stream.next_event()
+            return now_ns()
+        finally:
+            stream.close()
+    raise BenchError(f"{candidate.name} does not listen 30 s after its start")
+
+
+# An application that ends.
+
+def measure_dead_application(stage, report, rounds):
+    stage.progress(f"an application killed beside its sidecar: {rounds} rounds")
+    release_ms, yes_ms = [], []
+    with Election(stage, "baton", DEAD_APPLICATION_LEASE) as election:
+        election.settle()
+        versions = stage.cluster.watch_lease(DEAD_APPLICATION_LEASE)
+        harness.until(lambda: versions, 10, "the watch's first event")
+        for _ in range(rounds):
+            leader, followers = election.settle()
+            application = Application(stage, leader)
+            time.sleep(random.uniform(0.2, 0.6))
+            with FirstYes(followers) as first_yes:
+                seen = len(versions)
+                kill_ns = now_ns()
+                os.kill(application.pid, signal.SIGKILL)
+                yes_ns = first_yes.wait_ns(60, f"the end of {leader.name}'s application")
+            application.exec_process.wait()
+            freed_ns = harness.until(
+                lambda: next((at_ns for at_ns, holder in versions[seen:] if not holder), None),
+                10, "the release in the watch")
+            release_ms.append((freed_ns - kill_ns) / 1e6)
+            yes_ms.append((yes_ns - kill_ns) / 1e6)
+    report.note(DEAD_APPLICATION, "The application is the command of `baton exec` and is killed by"
+                " SIGKILL; its sidecar resigns with that end as the proof. The release is seen in a"
+                " watch of the Lease.")
+    report.row(DEAD_APPLICATION, "the application's exit to the release", release_ms, "ms")
+    report.row(DEAD_APPLICATION, "the application's exit to another candidate's first yes", yes_ms,
+               "ms")
+    report.goal(DEAD_APPLICATION, "p99 from the application's exit to the release, ms",
+                percentile(release_ms, 0.99), 100, ratio=False)

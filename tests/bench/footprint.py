@@ -1,0 +1,169 @@
+"""What a candidate takes of its node, beside client-go's: memory, growth, CPU, start, size."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import candidates
+import plots
+from answers import is_listening, resign
+from candidates import Candidate, Election
+from harness import BenchError, now_ns
+
+SECTION = "footprint"
+LEASES = {"baton": "e41", "client-go": "client-go-idle"}
+START_LEASES = {"baton": "e43", "client-go": "client-go-start"}
+LINKED = {"static": "the image's binary, linked statically",
+          "shared": "this build's, linked with shared libraries, and not the image's"}
+RSS_MIB = {"static": 9, "shared": 14}
+CPU_PERCENT, START_MS = 0.1, 150
+# Less than one allocation (of at least 32 bytes) kept of a hundred requests.
+GROWTH_KIB = 256
+GROWTH_BYTES = 256  # times are written with more digits or with fewer
+
+
+def measure(stage, report, quick):
+    """BATON_IMAGE_BINARY names the image's static binary; without it, the build's is measured."""
+    idle_s, requests, renewals, starts = (
+        (15, 100_000, 100_000, 5) if quick else (60, 1_000_000, 1_000_000, 30))
+    programs, linked = stage.build, "shared"
+    if "BATON_IMAGE_BINARY" in os.environ:
+        folder, linked = stage.dir / "image", "static"
+        folder.mkdir()
+        (folder / "baton").symlink_to(os.environ["BATON_IMAGE_BINARY"])
+        stage = dataclasses.replace(stage, build=folder)
+    report.note(SECTION, f"baton is {LINKED[linked]}. Three candidates of each kind, without"
+                         " clients. CPU is the time on a processor by the scheduler's account.")
+    candidates.release(stage, [LEASES["baton"], START_LEASES["baton"]])
+    rss = {}
+    for kind in LEASES:
+        with Election(stage, kind, LEASES[kind]) as election:
+            rss[kind] = processes(stage, report, election, idle_s)
+            if kind == "baton":
+                after_requests(stage, report, election, programs / "load_generator", requests)
+    report.goal(SECTION, f"MiB of RSS, the larger of leader and follower, {linked}",
+                max(rss["baton"].values()), RSS_MIB[linked], ratio=False)
+    report.figure(SECTION, "RSS of client-go's leader over baton's",
+                  rss["client-go"]["leader"] / rss["baton"]["leader"], "x")
+    report.plot(SECTION, "memory-of-a-candidate", plots.bars(
+        "Memory of a candidate", {f"{kind}, {role}": mib for kind, roles in rss.items()
+                                  for role, mib in roles.items()}, "resident memory, MiB"))
+    after_renewals(stage, report, programs / "renewals_bench", renewals)
+    for kind in START_LEASES:
+        start_times(stage, report, kind, starts)
+    for kind, path in (("baton's binary", stage.baton), ("client-go's", stage.client_go)):
+        report.figure(SECTION, f"size of {kind}", path.stat().st_size / 1e6, "MB")
+
+
+def processes(stage, report, election, idle_s):
+    """{role: RSS in MiB}; what a leader and a follower take, and do while nothing happens."""
+    leader, followers = election.settle()
+    time.sleep(2)  # what happens once, at a start or for a first term, is not idleness
+    kind = leader.kind
+    stage.progress(f"{kind}: {idle_s} s of idleness")
+    both = {"leader": leader, "follower": followers[0]}
+    begin = {role: cpu_ns(candidate.process.pid) for role, candidate in both.items()}
+    time.sleep(idle_s)
+    end = {role: cpu_ns(candidate.process.pid) for role, candidate in both.items()}
+    if election.settle()[0] is not leader:
+        raise BenchError("the leader changed during the idle period; end other load")
+    rss = {}
+    for role, candidate in both.items():
+        process = pathlib.Path("/proc", str(candidate.process.pid))
+        memory = memory_kib(candidate.process.pid)
+        rss[role] = memory["Rss"] / 1024
+        name = f"{kind}, {role}"
+        report.figure(SECTION, f"{name}: RSS", memory["Rss"] / 1024, "MiB")
+        report.figure(SECTION, f"{name}: PSS", memory["Pss"] / 1024, "MiB")
+        report.figure(SECTION, f"{name}: of these anonymous", memory["Anonymous"] / 1024, "MiB")
+        report.figure(SECTION, f"{name}: threads", len(os.listdir(process / "task")), "")
+        report.figure(SECTION, f"{name}: open descriptors", len(os.listdir(process / "fd")), "")
+        percent = (end[role] - begin[role]) / (idle_s * 1e9) * 100
+        report.figure(SECTION, f"{name}: CPU over {idle_s} idle s", percent, "%")
+        if kind == "baton":
+            report.goal(SECTION, f"% of a core, idle {role}", percent, CPU_PERCENT, ratio=False)
+    return rss
+
+
+def memory_kib(pid):
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)
+    return {name: int(value) for name, value in found}
+
+
+def cpu_ns(pid):
+    return sum(int((task / "schedstat").read_text().split()[0])
+               for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
+def after_requests(stage, report, election, generator, requests):
+    """Anonymous memory of the leader before and after so many answers; the first tenth once more
+    before that, so that what is allocated once has been."""
+    leader, _ = election.settle()
+    stage.progress(f"{requests} requests to the leader")
+    def ask(count):
+        subprocess.run([generator, "answers", str(leader.port), "8", str(count)], check=True,
+                       stdout=subprocess.DEVNULL)
+        return memory_kib(leader.process.pid)["Anonymous"]
+    before = ask(requests // 10)
+    growth = ask(requests) - before
+    report.goal(SECTION, f"KiB of growth over {requests:,} requests (none, but for pages)", growth,
+                GROWTH_KIB)
+
+
+def after_renewals(stage, report, program, renewals):
+    """A term of so many renewals in logical time, with core, codec and parser."""
+    stage.progress(f"{renewals} renewals in logical time")
+    ran = subprocess.run([program, str(renewals)], check=True, stdout=subprocess.PIPE)
+    found = json.loads(ran.stdout)
+    report.figure(SECTION, "allocated by a leader and a follower that renew",
+                  found["last_tenth"] / 1024, "KiB")
+    report.goal(SECTION, f"bytes of growth over {renewals:,} renewals",
+                found["last_tenth"] - found["first_tenth"], GROWTH_BYTES)
+
+
+def start_times(stage, report, kind, starts):
+    """A single candidate on a Lease that its predecessor has released."""
+    candidate = Candidate(stage, kind, 0, START_LEASES[kind])
+    listening_ms, leading_ms = [], []
+    for number in range(-1, starts):  # the first makes the Lease, or waits for it
+        stage.progress(f"{kind}: start {number + 1} of {starts}")
+        begin_ns = now_ns()
+        candidate.start()
+        try:
+            listens_ns = wait_ns(lambda: is_listening(candidate.port), candidate)
+            leads_ns = wait_ns(lambda: (candidate.status() or [False])[0], candidate)
+            release(candidate)
+        finally:
+            candidate.process.kill()
+            candidate.process.wait()
+        if number >= 0:
+            listening_ms.append((listens_ns - begin_ns) / 1e6)
+            leading_ms.append((leads_ns - begin_ns) / 1e6)
+    report.row(SECTION, f"{kind}: process start to listening", listening_ms, "ms")
+    report.row(SECTION, f"{kind}: process start to leading, released Lease", leading_ms, "ms")
+    if kind == "baton":
+        report.goal(SECTION, "ms from process start to leading on a released Lease, worst",
+                    max(leading_ms), START_MS, ratio=False)
+
+
+def wait_ns(condition, candidate):
+    """When it became true, asked every half a millisecond."""
+    deadline_ns = now_ns() + int(60e9)
+    while not condition():
+        if now_ns() > deadline_ns:
+            raise BenchError(f"{candidate.name} neither listens nor leads after 60 s")
+        time.sleep(0.0005)
+    return now_ns()
+
+
+def release(candidate):
+    """Ends it in good order: both kinds release the Lease."""
+    if candidate.kind == "baton":
+        resign(candidate)
+    candidate.terminate()
+    candidate.process.wait(timeout=30)
