@@ -5,6 +5,7 @@ docs/performance.md. A section appears where it was first named.
 """
 
 import math
+import textwrap
 
 
 def percentile(values, share):
@@ -65,13 +66,13 @@ class Report:
         for title, section in self._sections.items():
             print(f"\n{title}\n{'=' * len(title)}")
             for note in section["notes"]:
-                print(note)
+                print(textwrap.fill(note, 110))
             if section["rows"]:
                 print(f"  {'':62}{'rounds':>7}{'min':>10}{'p50':>10}{'p99':>10}{'max':>10}")
             for name, rounds, *figures in section["rows"]:
                 print(f"  {name:62}{rounds:>7}" + "".join(f"{one:>10}" for one in figures))
             for name, value in section["figures"]:
-                print(f"  {name:79}{value}")
+                print(f"  {name:84} {value}")
             for text, value, limit, verdict, ratio in section["goals"]:
                 kind = "ratio" if ratio else ""
                 print(f"  goal: {text:56}{value:>10}  {limit:16}{kind:7}{verdict}")
