@@ -148,9 +148,9 @@ def hand_over_from_ms(leader, followers, end, by_name=False):
 def measure(stage, report, quick):
     candidates.release(stage, [LEASES["baton"], PROOFLESS_LEASE, *SERIES_LEASES.values(),
                                *([] if quick else IDLE_LEASES)])
-    times = measure_ways(stage, report, quick)
-    times |= measure_peers(stage, report, 3 if quick else 12)
-    times |= measure_beside_floor(stage, report, quick)
+    peers = measure_ways(stage, report, quick)
+    peers |= measure_peers(stage, report, 3 if quick else 12)
+    times = measure_beside_floor(stage, report, quick) | peers
     if quick:
         report.note(FLOOR_SECTION, f"Left out by --quick: followers that were idle for {IDLE_S} s.")
     else:
@@ -172,7 +172,7 @@ def measure_ways(stage, report, quick):
                     stage.progress(f"{name}: {rounds} rounds")
                     times[way] = [hand_over_ms(election, end, PAUSES_S[kind])
                                   for _ in range(rounds)]
-    report_times(report, times)
+    report_times(report, times, stage.delay_ms)
     return {"client-go 15/10/2": times["client-go"]}
 
 
@@ -221,7 +221,7 @@ def measure_beside_floor(stage, report, quick):
         baton_ms = sum(by_way.values(), [])
         report_beside_floor(report, f"followers: {followers}", by_way, floor_ms)
         if followers == 2:
-            shown = {"the floor": floor_ms, "baton": baton_ms}
+            shown = {"baton": baton_ms, "the floor": floor_ms}
             for way, values in by_way.items():
                 report.goal(FLOOR_SECTION, f"p50 over the floor's, {way}",
                             ratio_of(values, floor_ms, 0.5), 1.3)
@@ -267,7 +267,8 @@ def measure_idle_followers(stage, report, rounds):
                 time.sleep(random.uniform(*PAUSES_S["baton"]))
                 floor_ms.append(floor.round_ms())
                 baton_ms.append(hand_over_from_ms(leader, followers, BESIDE_FLOOR[IDLE_WAY]))
-    report_beside_floor(report, f"followers: 2, idle for {IDLE_S} s", {IDLE_WAY: baton_ms}, floor_ms)
+    report_beside_floor(report, f"followers: 2, idle for {IDLE_S} s", {IDLE_WAY: baton_ms},
+                        floor_ms)
     report.goal(FLOOR_SECTION, f"p50 over the floor's, followers idle for {IDLE_S} s",
                 ratio_of(baton_ms, floor_ms, 0.5), 1.8)
 
@@ -322,13 +323,13 @@ def proofless(stage, rounds):
     return rows
 
 
-def report_times(report, times):
+def report_times(report, times, delay_ms):
     report.note(WAYS_SECTION, "End signal to the next candidate's first yes. baton's event streams"
                 " tell of it; client-go's local HTTP is asked every millisecond.")
     for way, values in times.items():
         report.row(WAYS_SECTION, WAYS[way][1], values, "ms")
     for way, values in times.items():
-        if way != "client-go":
+        if way != "client-go" and not delay_ms:  # else the API server decides, not the elector
             ratio = percentile(values, 0.5) / percentile(times["client-go"], 0.5)
             report.goal(WAYS_SECTION, f"p50 of {way}: at most a twentieth of client-go's", ratio,
                         1 / TARGET_RATIO)
