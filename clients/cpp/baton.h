@@ -34,7 +34,7 @@
 // lead(); it is no function for a signal handler: wait for SIGTERM in a thread.
 //
 // The example, beside a running scripts/quickstart, from the top folder:
-//   g++ -std=c++17 -pthread -o build/example clients/cpp/example.cc && build/example
+//   g++ -std=c++17 -pthread -o build/example-cpp clients/cpp/example.cc && build/example-cpp
 #pragma once
 
 #include <arpa/inet.h>

@@ -51,7 +51,7 @@ import java.util.regex.Pattern;
  * or throws while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it in a
  * shutdown hook, and wait there for the thread of lead().
  * <p>The example, beside a running scripts/quickstart, from the top folder:
- * <pre>javac -d build/example clients/java/*.java && java -cp build/example Example</pre>
+ * <pre>javac -d build/example-java clients/java/*.java && java -cp build/example-java Example</pre>
  */
 public final class Baton {
   /** What to run while leading. */

@@ -29,7 +29,7 @@
  * throws while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it at SIGTERM.
  *
  * The example, beside a running scripts/quickstart, from the top folder:
- *     npx -y -p typescript@5.9 tsc --noCheck --target es2022 --module nodenext --outDir build/example clients/typescript/example.ts && node build/example/example.js
+ *     npx -y -p typescript@5.9 tsc --noCheck --target es2022 --module nodenext --outDir build/example-ts clients/typescript/example.ts && node build/example-ts/example.js
  */
 import { readFileSync } from "node:fs";
 import { connect, isIP, type NetConnectOpts, type Socket } from "node:net";

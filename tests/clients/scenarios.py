@@ -10,7 +10,7 @@ import time
 
 from sidecar import STEP_NS, Sidecar, boottime_ns, document, judge
 
-DEADLINE_S = 240  # for each thing that must happen; on an idle machine the longest takes 45 s
+PATIENCE_S = 240  # for each thing that must happen; on an idle machine the longest takes 45 s
 LONG_S = 3600  # a validity that no scenario lives to see the end of
 
 
@@ -39,29 +39,31 @@ class Client:
         return self.wait()
 
     def wait(self):
-        status = self.process.wait(timeout=DEADLINE_S)
+        status = self.process.wait(timeout=PATIENCE_S)
         self._reader.join()
+        self.process.stdout.close()
         return status
 
     def kill(self):
-        self.process.kill()
-        self.wait()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.wait()
 
 
 class Play:
     """One client and its sidecar. `words` are the client's program; the arguments that it takes follow."""
 
-    def __init__(self, words, folder, *arguments, unix=False, **variables):
-        self.folder = folder
+    def __init__(self, words, folder, *arguments, unix=False, patience_s=PATIENCE_S, **variables):
+        self.folder, self.patience_s = folder, patience_s
         self.sidecar = Sidecar(f"{folder}/baton.sock" if unix else None)
         self.client = Client([*words, *arguments], self.sidecar.address, variables)
         self._streams = 0
 
     def until(self, what, condition):
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + self.patience_s
         while not (value := condition()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {DEADLINE_S} s: {what}")
+                raise AssertionError(f"not within {self.patience_s} s: {what}")
             time.sleep(0.01)
         return value
 
@@ -109,7 +111,7 @@ class Play:
         wrong = judge(self.sidecar.log, self.client.lines)
         expect(not wrong, "\n".join(map(str, wrong)))
         for stream in self.sidecar.streams:
-            expect(stream.has_ended.wait(DEADLINE_S), f"stream {stream.number} is still open")
+            expect(stream.has_ended.wait(PATIENCE_S), f"stream {stream.number} is still open")
 
     def close(self):
         self.client.kill()
