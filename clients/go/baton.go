@@ -620,7 +620,8 @@ func parseAddresses(text string) (found []address, err error) {
 		host, port, err := net.SplitHostPort(part)
 		number, bad := strconv.ParseUint(port, 10, 16)
 		hosts, is := loopback[host]
-		if _, odd := netip.ParseAddr(host); err != nil || bad != nil || number == 0 || odd != nil && !is {
+		if _, odd := netip.ParseAddr(host); err != nil || bad != nil || number == 0 || odd != nil && !is ||
+			strings.HasPrefix(part, "[") != strings.Contains(host, ":") {
 			return nil, fmt.Errorf("address %q: write 127.0.0.1:4040, [::1]:4040 or unix:/path", part)
 		}
 		if !is {

@@ -241,6 +241,7 @@ public final class Baton {
     } finally {
       synchronized (lock) {
         closing = true;
+        term = null; // whatever was thrown, the work has returned
         wake();
       }
       joinFully(watcher);
@@ -691,9 +692,9 @@ public final class Baton {
   private static List<SocketAddress> parseAddresses(String text) {
     var loopback = Map.of("localhost", List.of("127.0.0.1", "::1"), "", List.of("127.0.0.1", "::1"),
         "0.0.0.0", List.of("127.0.0.1"), "[::]", List.of("::1"));
-    var form = Pattern.compile("(localhost|[0-9.]*|\\[[0-9A-Fa-f:.]+\\]):([0-9]{1,5})");
+    var form = Pattern.compile("(localhost|[0-9.]*|\\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\\]):([0-9]{1,5})");
     var found = new ArrayList<SocketAddress>();
-    for (String part : text.trim().split("\\s*,\\s*")) {
+    for (String part : text.trim().split("\\s*,\\s*", -1)) {
       if (part.startsWith("unix:/")) {
         found.add(UnixDomainSocketAddress.of(part.substring(5)));
         continue;

@@ -151,7 +151,8 @@ class Baton:
             while (term := self._next_term()) and not self._run(term, work):
                 pass
         finally:
-            self._closing = True
+            with self._changed:
+                self._closing, self._term = True, None  # whatever was raised, work() has returned
             self._wake()
             self._watcher.join()
             self._watcher = None
@@ -429,19 +430,19 @@ def _request(address, limit, what, body):
 
 
 def _parse_addresses(text):
-    loopback = {"localhost": ["127.0.0.1", "::1"], "": ["127.0.0.1", "::1"], "0.0.0.0": ["127.0.0.1"],
-                "[::]": ["::1"]}
+    loopback = {"localhost": ["127.0.0.1", "[::1]"], "": ["127.0.0.1", "[::1]"], "0.0.0.0": ["127.0.0.1"],
+                "[::]": ["[::1]"]}
     found = []
-    for part in filter(None, map(str.strip, text.split(","))):
+    for part in map(str.strip, text.split(",")):
         if part.startswith("unix:/"):
             found.append((socket.AF_UNIX, part[5:]))
             continue
-        host, colon, port = part.rpartition(":")
-        if not colon or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        parts = re.fullmatch(r"(.*):([0-9]{1,5})", part)
+        if not parts or not 0 < int(parts[2]) < 65536:
             raise ValueError(f"address {part!r}: write 127.0.0.1:4040, [::1]:4040 or unix:/path")
-        for one in loopback.get(host, [host.strip("[]")]):
-            version = ipaddress.ip_address(one).version
-            found.append((socket.AF_INET6 if version == 6 else socket.AF_INET, (one, int(port))))
-    if not found:
-        raise ValueError("no address of the sidecar")
+        for host in loopback.get(parts[1], [parts[1]]):  # numbers only: a name would be asked for
+            if host.startswith("["):
+                found.append((socket.AF_INET6, (str(ipaddress.IPv6Address(host[1:-1])), int(parts[2]))))
+            else:
+                found.append((socket.AF_INET, (str(ipaddress.IPv4Address(host)), int(parts[2]))))
     return found

@@ -471,8 +471,8 @@ function parseAddresses(text: string): NetConnectOpts[] {
     const found = /^(.*):([0-9]{1,5})$/.exec(part);
     const host = found?.[1] ?? "";
     const port = Number(found?.[2] ?? 0);
-    const hosts = loopback.get(host) ?? [host.replace(/^\[(.*)\]$/, "$1")];
-    if (port < 1 || port > 65535 || !hosts.every(isIP)) {
+    const hosts = loopback.get(host) ?? [host.replace(/^\[(.*:.*)\]$/, "$1")];
+    if (port < 1 || port > 65535 || !hosts.every(isIP) || isIP(host) === 6) {
       throw new RangeError(`address "${part}": write 127.0.0.1:4040, [::1]:4040 or unix:/path`);
     }
     return hosts.map((one) => ({ host: one, port }));

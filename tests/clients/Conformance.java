@@ -51,7 +51,7 @@ public class Conformance {
   public static void main(String[] arguments) throws Exception {
     act = arguments.length > 0 ? arguments[0] : "";
     release = arguments.length > 1 ? arguments[1] : "";
-    var baton = new Baton();
+    var baton = new Baton("", act.equals("named") ? "w/1" : "");
     var leader = Thread.currentThread();
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
       baton.stop();

@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  baton::Client client;
+  baton::Client client("", act == "named" ? "w/1" : "");
   std::thread([&] {
     int number = 0;
     sigwait(&ends, &number);

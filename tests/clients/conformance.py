@@ -52,7 +52,7 @@ def work(term):
     say("ended", atNs=now())
 
 
-client = baton.Baton()
+client = baton.Baton("", "w/1" if act == "named" else "")
 signal.signal(signal.SIGTERM, lambda *_: client.stop())
 try:
     client.lead(work)

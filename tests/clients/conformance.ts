@@ -45,7 +45,7 @@ async function work(term: Term): Promise<void> {
   throw new Error("is dropped: the term was lost");
 }
 
-const baton = new Baton();
+const baton = new Baton("", act === "named" ? "w/1" : "");
 process.on("SIGTERM", () => baton.stop());
 try {
   await baton.lead(work);

@@ -56,7 +56,9 @@ class Play:
     def __init__(self, words, folder, *arguments, unix=False, patience_s=PATIENCE_S, **variables):
         self.folder, self.patience_s = folder, patience_s
         self.sidecar = Sidecar(f"{folder}/baton.sock" if unix else None)
-        self.client = Client([*words, *arguments], self.sidecar.address, variables)
+        # The first two are nobody's.
+        address = self.sidecar.address if unix else f"127.0.0.1:1, [::1]:1,{self.sidecar.address}"
+        self.client = Client([*words, *arguments], address.replace("127.0.0.1:", "localhost:"), variables)
         self._streams = 0
 
     def until(self, what, condition):
@@ -245,17 +247,35 @@ BAD_YES = [
 
 
 def bad_answers(play):
-    """A yes that lacks something, or of another clock, is no yes."""
+    """A yes that lacks something, or of another clock, is no yes. What is no document is no answer."""
     stream = play.stream().accept()
     for changes in BAD_YES:
         stream.yes("bad", 7, LONG_S, **changes)
+        time.sleep(0.05)  # for a client that believes it to begin
+    for for_s in (0, -5):
+        stream.yes("bad", 7, for_s)
     for text in ("", "[]", "null", "7", '"isLeader"', "{", '{"isLeader":true}', "[" * 60000, '{"a":' * 10000,
                  '{"x":{"isLeader":true,"termId":"bad","fencingToken":"7"}}'):
         stream.event(text)
-    stream.yes("bad", 7, 0)
-    stream.yes("bad", 7, -5)
+        time.sleep(0.05)
     play.lead("a", 8, stream)
     play.end(["a"])
+
+
+def bad_answers_while_leading(play):
+    """What says leader but not of which term, with which token or until when is a no."""
+    stream = play.stream().accept()
+    terms = []
+    for changes in BAD_YES + [{"deadlineBoottimeNs": "1"}]:
+        if changes.get("isLeader", True) is True:
+            terms.append(f"t{len(terms)}")
+            play.lead(terms[-1], len(terms), stream)
+            stream.yes(terms[-1], len(terms), LONG_S, **changes)
+            play.line("ended", len(terms))
+    play.lead("b", 8, stream)
+    stream.yes("b", 9, LONG_S)  # another token in one term
+    expect(play.line("started", 2, termId="b")["token"] == "9", play.client.lines)
+    play.end([*terms, "b", "b"])
 
 
 def garbage(play):
@@ -292,17 +312,6 @@ def garbage_while_leading(play):
     play.line("ended")
     play.lead("b", 8)
     play.end(["a", "b"])
-
-
-def bad_yes_while_leading(play):
-    """Fails closed: what says leader but not until when is a no."""
-    stream = play.lead("a", 7)
-    stream.yes("a", 7, LONG_S, deadlineBoottimeNs=None)
-    play.line("ended")
-    play.lead("b", 8, stream)
-    stream.yes("b", 9, LONG_S)  # another token in one term
-    expect(play.line("started", 2, termId="b")["token"] == "9", play.client.lines)
-    play.end(["a", "b", "b"])
 
 
 def slow_head(play):
@@ -433,6 +442,16 @@ def stopped(play):
     expect(play.post("/resign?drained=true")["fields"] == {"termId": "a"}, play.sidecar.posts())
 
 
+def named(play):
+    stream = play.lead("a", 7)
+    expect(stream.request == "/leader/events?hold=true&name=w%2F1", stream.request)
+    stream.no()
+    expect(play.post("/drained")["fields"] == {"termId": "a", "name": "w/1"}, play.sidecar.posts())
+    play.lead("b", 8, stream)
+    play.end(["a", "b"])
+    expect(play.post("/resign?drained=true&name=w%2F1")["fields"] == {"termId": "b"}, play.sidecar.posts())
+
+
 def killed(play):
     stream = play.lead("a", 7)
     play.client.kill()
@@ -443,9 +462,9 @@ def killed(play):
 # name: (script, the program's arguments, over a Unix socket)
 SCENARIOS = {one.__name__: (one, "", False) for one in (
     silent, slow_head, garbage, refused, huge, follow, lead_and_lose, renew, lapse, die, die_and_hang, no_gap, bad_answers,
-    garbage_while_leading, bad_yes_while_leading, split, restart, paused, stopped, killed)}
+    garbage_while_leading, bad_answers_while_leading, split, restart, paused, stopped, killed)}
 SCENARIOS.update({
     "unix_socket": (lead_and_lose, "", True), "stubborn": (stubborn, "stubborn", False),
     "stubborn_past_the_deadline": (stubborn_past_the_deadline, "stubborn", False),
-    "reject": (reject, "reject", False), "tell": (tell, "tell", False),
+    "reject": (reject, "reject", False), "named": (named, "named", False), "tell": (tell, "tell", False),
     "work_returns": (work_returns, "return", False), "work_fails": (work_fails, "fail", False)})

@@ -75,7 +75,11 @@ func main() {
 	arguments := append(os.Args[1:], "", "")
 	act, release = arguments[0], arguments[1]
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	if err := baton.Must("").Lead(ctx, work); err != nil {
+	client := baton.Must("")
+	if act == "named" {
+		client.Holder = "w/1"
+	}
+	if err := client.Lead(ctx, work); err != nil {
 		say("failed", line{"why": err.Error()})
 	} else {
 		say("returned", line{})
