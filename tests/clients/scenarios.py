@@ -3,7 +3,6 @@ judge (sidecar.py) looks at the whole afterwards."""
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -53,8 +52,8 @@ class Client:
 class Play:
     """One client and its sidecar. `words` are the client's program; the arguments that it takes follow."""
 
-    def __init__(self, words, folder, *arguments, unix=False, patience_s=PATIENCE_S, **variables):
-        self.folder, self.patience_s = folder, patience_s
+    def __init__(self, words, folder, *arguments, unix=False, patience_s=PATIENCE_S, moment_s=0.05, **variables):
+        self.folder, self.patience_s, self.moment_s = folder, patience_s, moment_s
         self.sidecar = Sidecar(f"{folder}/baton.sock" if unix else None)
         # The first two are nobody's.
         address = self.sidecar.address if unix else f"127.0.0.1:1, [::1]:1,{self.sidecar.address}"
@@ -77,6 +76,10 @@ class Play:
         stream = self.sidecar.streams[number]
         expect("hold=true" in stream.request, stream.request)
         return stream
+
+    def let_begin(self):
+        """A moment for a client that believes what it may not: a right one passes with any."""
+        time.sleep(self.moment_s)
 
     def line(self, what, count=1, **fields):
         """The last of so many such lines."""
@@ -216,6 +219,7 @@ def stubborn(play):
     for _ in range(20):
         stream.no()
         stream.yes("b", 8, LONG_S)
+    play.let_begin()
     expect(not play.client.said("started", termId="b"), "two ran at once")
     open(f"{play.folder}/release", "w").close()
     play.line("started", 2)
@@ -251,13 +255,13 @@ def bad_answers(play):
     stream = play.stream().accept()
     for changes in BAD_YES:
         stream.yes("bad", 7, LONG_S, **changes)
-        time.sleep(0.05)  # for a client that believes it to begin
+        play.let_begin()
     for for_s in (0, -5):
         stream.yes("bad", 7, for_s)
     for text in ("", "[]", "null", "7", '"isLeader"', "{", '{"isLeader":true}', "[" * 60000, '{"a":' * 10000,
                  '{"x":{"isLeader":true,"termId":"bad","fencingToken":"7"}}'):
         stream.event(text)
-        time.sleep(0.05)
+        play.let_begin()
     play.lead("a", 8, stream)
     play.end(["a"])
 
@@ -403,6 +407,7 @@ def reject(play):
     play.line("ended")
     expect(play.post("/resign?drained=true")["fields"] == {"termId": "a"}, play.sidecar.posts())
     stream.yes("a", 7, LONG_S)  # never again in that term
+    play.let_begin()
     play.lead("b", 8, stream)
     play.end(["a", "b"])
 
@@ -414,6 +419,7 @@ def tell(play):
         expect(play.post(path)["fields"] == {"termId": "a"}, play.sidecar.posts())
     play.line("ended")
     stream.yes("a", 7, LONG_S)
+    play.let_begin()
     play.lead("b", 8, stream)
     play.end(["a", "b"])
 

@@ -128,9 +128,7 @@ std::uint16_t free_port() {
   }
 }
 
-std::uint16_t free_port(std::uint16_t wanted) {
-  return can_bind(wanted, 1) ? wanted : free_port();
-}
+std::uint16_t free_port(std::uint16_t wanted) { return can_bind(wanted, 1) ? wanted : free_port(); }
 
 std::string make_folder(const std::string& name) {
   static const Root root;
