@@ -47,6 +47,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -662,7 +663,11 @@ class Client {
     for (const char letter : holder_) {
       const auto byte = static_cast<unsigned char>(letter);
       const char* digits = "0123456789ABCDEF";
-      path += {'%', digits[byte >> 4U], digits[byte & 15U]};
+      if (std::isalnum(byte) != 0 || byte == '-' || byte == '.' || byte == '_') {
+        path += letter;
+      } else {
+        path += {'%', digits[byte >> 4U], digits[byte & 15U]};
+      }
     }
     return path;
   }

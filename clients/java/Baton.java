@@ -692,7 +692,7 @@ public final class Baton {
   private static List<SocketAddress> parseAddresses(String text) {
     var loopback = Map.of("localhost", List.of("127.0.0.1", "::1"), "", List.of("127.0.0.1", "::1"),
         "0.0.0.0", List.of("127.0.0.1"), "[::]", List.of("::1"));
-    var form = Pattern.compile("(localhost|[0-9.]*|\\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\\]):([0-9]{1,5})");
+    var form = Pattern.compile("(localhost|[0-9.]*|\\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\\]):([1-9][0-9]{0,4})");
     var found = new ArrayList<SocketAddress>();
     for (String part : text.trim().split("\\s*,\\s*", -1)) {
       if (part.startsWith("unix:/")) {

@@ -1,7 +1,7 @@
 /**
- * baton for TypeScript: run work only while this Pod leads. Copy this file; it needs Node 20 on Linux. Its types
- * only have to be erased: Node from 22.18 on runs it as it is, for Node 20 tsc compiles it (which takes the
- * packages typescript and @types/node, for development alone).
+ * baton for TypeScript: run work only while this Pod leads. Copy this file; it needs Node 20 on Linux. Node 20 does
+ * not know types: tsc compiles it, by the packages typescript and @types/node, for development alone. The types only
+ * have to be erased (--erasableSyntaxOnly), so a later Node that strips them needs no compiler.
  *
  *     await new Baton().lead(async (term) => {       // called once for each term that this Pod leads
  *       while (await term.pause(1000)) {             // true: a second has passed and the term still holds
