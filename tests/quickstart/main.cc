@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: baton-quickstart DIR [--once]\n");
     return 2;
   }
-  Stage stage(argv[1]);
+  Stage stage(argv[1], !once);
   const std::string error = stage.open();
   if (!error.empty()) {
     std::fprintf(stderr, "baton-quickstart: %s\n", error.c_str());

@@ -14,6 +14,7 @@ using std::chrono::seconds;
 
 constexpr int kReplicas = 3;
 constexpr const char* kElection = "e0";
+constexpr std::uint16_t kHomePort = 4040;  // where clients ask that are told nothing else
 
 std::string program(const std::string& name) {
   const auto self = std::filesystem::read_symlink("/proc/self/exe");
@@ -26,16 +27,16 @@ http::Endpoint endpoint_of(const std::string& address) {
           static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))), ""};
 }
 
-std::string loopback() { return "127.0.0.1:" + std::to_string(test::free_port()); }
+std::string loopback(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
 }  // namespace
 
-Replica::Replica(std::string name, std::string folder, std::string kubeconfig)
+Replica::Replica(std::string name, std::string folder, std::string kubeconfig, std::uint16_t port)
     : name_(std::move(name)),
       folder_(std::move(folder)),
       kubeconfig_(std::move(kubeconfig)),
-      address_(loopback()),
-      probe_address_(loopback()),
+      address_(loopback(port)),
+      probe_address_(loopback(test::free_port())),
       connection_(http::Connection::make(endpoint_of(address_), nullptr)) {}
 
 void Replica::start() {
@@ -85,7 +86,8 @@ int Replica::post(const std::string& target) {
   return reply.kind == http::IoKind::ok ? reply.response.status : 0;
 }
 
-Stage::Stage(std::string folder) : folder_(std::move(folder)) {}
+Stage::Stage(std::string folder, bool is_at_home)
+    : folder_(std::move(folder)), is_at_home_(is_at_home) {}
 
 std::string Stage::open() {
   const std::string cluster = folder_ + "/cluster";
@@ -102,8 +104,9 @@ std::string Stage::open() {
 
   for (int i = 0; i < kReplicas; ++i) {
     const std::string kubeconfig = cluster + "/candidate-" + std::to_string(i) + ".kubeconfig";
+    const auto port = is_at_home_ && i == 0 ? test::free_port(kHomePort) : test::free_port();
     replicas_.push_back(
-        std::make_unique<Replica>("replica-" + std::to_string(i), folder_, kubeconfig));
+        std::make_unique<Replica>("replica-" + std::to_string(i), folder_, kubeconfig, port));
     replicas_.back()->start();
   }
   return "";

@@ -23,7 +23,8 @@ struct Answer {
 
 class Replica {
  public:
-  Replica(std::string name, std::string folder, std::string kubeconfig);
+  /// Its local API is at that port of 127.0.0.1.
+  Replica(std::string name, std::string folder, std::string kubeconfig, std::uint16_t port);
 
   void start();
   bool running() { return process_ && process_->running(); }
@@ -48,8 +49,9 @@ class Replica {
 
 class Stage {
  public:
-  /// Programs are those of this build; logs and kubeconfigs go into `folder`.
-  explicit Stage(std::string folder);
+  /// Programs are those of this build; logs and kubeconfigs go into `folder`. At home the first
+  /// replica has the default port, unless somebody else has it.
+  Stage(std::string folder, bool is_at_home);
 
   /// Starts everything. "" or why it could not.
   std::string open();
@@ -61,6 +63,7 @@ class Stage {
 
  private:
   const std::string folder_;
+  const bool is_at_home_;
   http::Endpoint control_;
   std::unique_ptr<test::Process> server_;
   std::vector<std::unique_ptr<Replica>> replicas_;

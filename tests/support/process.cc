@@ -41,8 +41,9 @@ class Root {
   std::string path_;
 };
 
-bool can_bind(std::uint16_t port) {
+bool can_bind(std::uint16_t port, int beside_closed_connections = 0) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &beside_closed_connections, sizeof(int));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -126,6 +127,8 @@ std::uint16_t free_port() {
     }
   }
 }
+
+std::uint16_t free_port(std::uint16_t wanted) { return can_bind(wanted, 1) ? wanted : free_port(); }
 
 std::string make_folder(const std::string& name) {
   static const Root root;

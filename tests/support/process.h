@@ -26,6 +26,8 @@ std::int64_t boottime_ns();
 
 /// A TCP port of 127.0.0.1 that nobody listens on and no outgoing connection is given by chance.
 std::uint16_t free_port();
+/// `wanted`, or a free one if somebody has that.
+std::uint16_t free_port(std::uint16_t wanted);
 
 /// A fresh folder of this test binary, removed at its end unless a test failed.
 std::string make_folder(const std::string& name);

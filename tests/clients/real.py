@@ -1,0 +1,202 @@
+"""The conformance programs beside real sidecars on baton-devserver, and the examples beside scripts/quickstart."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from sidecar import STEP_NS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+import stage  # noqa: E402
+from stage import BATON, ROOT, WORK, DevServer, Replica  # noqa: E402
+
+DEADLINE_S = 300  # for each thing that must happen; on an idle machine none takes 15 s
+elections = iter(range(50))
+lock = threading.Lock()
+server = None
+
+
+def the_server():
+    global server
+    with lock:
+        server = server or DevServer()
+    return server
+
+
+def wait(what, condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {DEADLINE_S} s: {what}")
+        time.sleep(0.05)
+    return value
+
+
+class Pair:
+    """Two replicas, each a sidecar and a conformance program."""
+
+    def __init__(self, words):
+        self.election = f"e{next(elections)}"
+        self.replicas = [Replica(the_server(), self.election, index) for index in range(2)]
+        for replica in self.replicas:
+            replica.start_worker(words)
+
+    def lines(self, replica):
+        return [json.loads(line) for line in replica.log("worker").read_text().splitlines() if line[:1] == "{"]
+
+    def calls(self):
+        """Each call of the work by its token: replica, first and last stamp, whether it has ended."""
+        found = {}
+        for replica in self.replicas:
+            for line in self.lines(replica):
+                if line["what"] == "started":
+                    token = int(line["token"])
+                    call = found.setdefault(token, {"replica": replica, "from": line["atNs"], "to": 0, "ended": False})
+                elif line["what"] == "work":
+                    call["to"] = line["atNs"]
+                elif line["what"] == "ended":
+                    call["ended"] = True
+        return found
+
+    def work(self, above):
+        """The call with a higher token, once it works: (its replica, the other one, the token)."""
+        def found():
+            for token, call in self.calls().items():
+                if token > above and call["to"]:
+                    one, other = self.replicas if call["replica"] is self.replicas[0] else self.replicas[::-1]
+                    return one, other, token
+            return None
+        return wait(f"work with a token above {above}", found)
+
+    def end(self, token):
+        wait(f"the end of the work with token {token}", lambda: self.calls()[token]["ended"])
+
+    def take_sidecar_away(self, leader, number, token):
+        """By a signal after which it answers nothing; the other replica goes on."""
+        leader.sidecar.send_signal(number)
+        if number == signal.SIGKILL:
+            leader.sidecar.wait()
+        deadline_ns = the_server().last_deadline_ns(self.election)
+        next_leader, _, next_token = self.work(token)
+        assert next_leader is not leader, "the one without a sidecar leads"
+        self.end(token)
+        last = self.calls()[token]["to"]
+        assert last < deadline_ns, f"worked at {last}, {last - deadline_ns} ns after the deadline"
+        return next_leader, leader, next_token
+
+    def judge(self):
+        """No two worked at once: what worked with a lower token did so before the higher one's work began."""
+        calls = sorted(self.calls().items())
+        for (token, call), (higher, later) in zip(calls, calls[1:]):
+            assert call["to"] < later["from"] + STEP_NS, f"{token} worked at {call['to']}, {higher} from {later['from']}"
+        return [token for token, _ in calls]
+
+    def close(self):
+        for replica in self.replicas:
+            replica.close()
+
+
+def play(words):
+    pair = Pair(words)
+    try:
+        leader, other, first = pair.work(0)
+        status = leader.tell("/resign")
+        assert status in (200, 202), status
+        next_leader, _, second = pair.work(first)
+        assert next_leader is other, "the one that resigned leads again"
+        pair.end(first)
+        proofs = leader.proofs()
+        assert proofs == {"the application said so"}, proofs
+
+        leader, other, third = pair.take_sidecar_away(other, signal.SIGKILL, second)
+        other.start_sidecar()
+        wait("the new sidecar follows", lambda: other.status().get("state") == "following")
+        leader, other, fourth = pair.take_sidecar_away(leader, signal.SIGSTOP, third)
+        other.sidecar.send_signal(signal.SIGCONT)
+        wait("the stopped sidecar follows", lambda: other.status().get("state") == "following")
+
+        (*_, program), = leader.workers  # told to stop: it ends its work, resigns and returns
+        program.send_signal(signal.SIGTERM)
+        status = program.wait(timeout=DEADLINE_S)
+        assert status in (0, 128 + signal.SIGTERM), f"exit status {status}"
+        assert pair.lines(leader)[-1]["what"] == "returned", pair.lines(leader)[-1]
+        leader, other, fifth = pair.work(fourth)
+        (*_, program), = leader.workers  # killed: the kernel closes its connection, which is the proof
+        stage.end(program)
+        leader.sidecar.send_signal(signal.SIGTERM)
+        assert leader.sidecar.wait(timeout=DEADLINE_S) == 0
+        proofs = leader.proofs()
+        assert "every holding connection is closed" in proofs, proofs
+        tokens = pair.judge()
+        assert tokens == [first, second, third, fourth, fifth], tokens
+        print(f"\n{Path(words[-1]).name} beside real sidecars: tokens {tokens}", file=sys.stderr)
+    finally:
+        pair.close()
+
+
+def command_of(library):
+    """The command that the library's file prints for its example."""
+    text = library.read_text().split("The example, beside a running scripts/quickstart, from the top folder:\n")[1]
+    return re.search(r"^[ \t/*]*(?:<pre>)?([^ \t/*\n].*?)(?:</pre>)?$", text, re.M)[1]
+
+
+class Quickstart:
+    """scripts/quickstart's replicas, shown live."""
+
+    def __init__(self):
+        self.log = WORK / "quickstart.log"
+        folder = WORK / "quickstart"
+        folder.mkdir()
+        self.process = stage.start([BATON.with_name("baton-quickstart"), folder], self.log)
+        wait("the quickstart's table", lambda: len(self.addresses()) == 3)
+
+    def addresses(self):
+        return dict(re.findall(r"^(replica-\d) +(127\.0\.0\.1:\d+) ", self.log.read_text(), re.M))
+
+    def make_first_lead(self):
+        """So that a client that is told no address finds a leader."""
+        def leads():
+            for name, address in self.addresses().items():
+                status, _ = stage.call("GET", f"http://{address}/leader")
+                if status == 200 and name == "replica-0":
+                    return address
+                if status == 200:
+                    stage.call("POST", f"http://{address}/resign?drained=true", "", Baton_Control="1")
+            return None
+        return wait("the first replica leads", leads)
+
+
+quickstart = None
+turn = threading.Lock()  # who ends an example ends the term for all of them
+
+
+def play_example(library):
+    """As Ctrl-C would end it, after its first token."""
+    global quickstart
+    with turn:
+        quickstart = quickstart or Quickstart()
+        address = quickstart.make_first_lead()
+        variables = {} if address.endswith(":4040") else {"BATON_LOCAL_ADDRESS": address}  # somebody has that port
+        log = WORK / f"{library.parent.name}.example.log"
+        example = stage.start(["sh", "-c", f"cd {ROOT}; {command_of(library)}"], log, **variables,
+                              **{name: os.environ[name] for name in ("GOFLAGS", "GOCACHE") if name in os.environ})
+        try:
+            wait(f"a token from {command_of(library)}", lambda: re.search(r"^token \d+, ", log.read_text(), re.M)
+                 or example.poll() is not None)
+            os.killpg(example.pid, signal.SIGINT)
+            wait(f"the end of the work of {command_of(library)}: {log.read_text()}",
+                 lambda: re.search(r"^token \d+, .*\n(.*\n)*lost$", log.read_text(), re.M))
+        finally:
+            stage.end(example)
+
+
+def clean_up():
+    for one in (server, quickstart):
+        if one:
+            stage.end(one.process)
+    stage.clean_up()
