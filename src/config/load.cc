@@ -154,6 +154,11 @@ class Loader {
           old->first, old->second,
           "cannot stand beside " + other->first + " (" + other->second.origin + "); remove one"));
     }
+    if (!draft_.settings.app_process.empty() && !draft_.settings.holders.empty()) {
+      fail(line("app-process", given_["app-process"],
+                "its end would speak for all holders (" + given_["holders"].origin +
+                    "), who each speak for themselves; remove one"));
+    }
   }
 
   /// How the traffic finds the leader.

@@ -56,6 +56,7 @@ struct Settings {
   std::vector<ServicePort> leader_service_ports;    // --leader-service-ports
   bool leader_label = false;                        // --leader-label on the own Pod
   std::optional<HttpUrl> app_health_url;            // --app-health-url; none: no gate
+  std::string app_process;                          // --app-process; "": not watched
   std::string record;                               // --record FILE; "": no flight recorder
   std::string log_level;                            // --log-level debug | info | warning | error
 };

@@ -185,6 +185,25 @@ std::string store_health_url(std::string_view value, Draft& draft) {
   return "";
 }
 
+std::string check_program(std::string_view value) {
+  constexpr std::size_t kMost = 15;
+  const auto slash = value.rfind('/');
+  if (slash != value.npos) {
+    return "is a path; write its last part, " + printable(value.substr(slash + 1, kMost));
+  }
+  if (!std::ranges::all_of(value, [](char c) { return c >= ' ' && c < '\x7f'; })) {
+    return "must be printable ASCII characters; write it like my-worker";
+  }
+  if (value.size() > kMost) {
+    return "has " + std::to_string(value.size()) +
+           " characters, of which the kernel keeps 15; write " +
+           std::string(value.substr(0, kMost));
+  }
+  if (value != "baton") return "";
+  return "is baton's own; name the application's program, and none for baton exec, which tells of "
+         "its command's end by itself";
+}
+
 std::string store_ports(std::string_view value, Draft& draft) {
   std::vector<ServicePort> ports;
   for (const std::string& text : value.empty() ? std::vector<std::string>{} : split_list(value)) {
@@ -310,6 +329,13 @@ const std::vector<Setting>& settings_table() {
        "contend, and a leader gives way. Default: not asked.",
        "http://HOST[:PORT][/PATH] that the sidecar reaches; must not depend on who leads",
        store_health_url},
+      {"app-process", "NAME", "",
+       "The application's program, by the name in /proc/PID/comm: while no process has it this Pod "
+       "does not contend, and once the last one has ended a leader releases at once. Default: not "
+       "looked for.",
+       "at most 15 printable ASCII characters; needs shareProcessNamespace: true in the Pod; not "
+       "together with holders",
+       text(&Settings::app_process, check_program)},
       {"record", "FILE", "",
        "Flight recorder: keep what the election is given in FILE and FILE.1, at most 16 MiB, for "
        "baton replay. Default: nothing is recorded.",

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 
 #include "base/text.h"
 #include "observe/log.h"
@@ -17,6 +18,7 @@
 #include "runtime/identity.h"
 #include "runtime/listeners.h"
 #include "runtime/observer.h"
+#include "runtime/process_watch.h"
 #include "runtime/termination.h"
 #include "runtime/traffic.h"
 
@@ -116,6 +118,7 @@ class Process {
             [this] {
               listeners_->changed();
               traffic_.changed();
+              if (process_watch_) process_watch_->changed();
             },
             [this] { ::eventfd_write(exited_.get(), 1); },
             [this] { traffic_.wait_until_withdrawn(); }) {}
@@ -139,7 +142,9 @@ class Process {
   /// Until the election has ended after a signal.
   void run(const Descriptor& signals) {
     listeners_->start();
-    start_health_gate();  // its first word comes before the first reading of the Lease
+    // Their first words come before the first reading of the Lease.
+    start_health_gate();
+    start_process_watch();
     elector_.start();
     traffic_.start();
     while (true) {
@@ -154,6 +159,7 @@ class Process {
     }
     listeners_->changed();
     health_gate_.reset();
+    if (process_watch_) process_watch_->stop();
     traffic_.stop();
     worker_.flush(kLastWords);
     worker_.stop();
@@ -198,13 +204,37 @@ class Process {
     if (!settings_.app_health_url) return;
     health_gate_ = std::make_unique<HealthGate>(
         *settings_.app_health_url,
-        [this](election::ApplicationHealth health) { elector_.post(std::move(health)); },
+        [this](election::ApplicationHealth health) { gate_told(url_why_not_, std::move(health)); },
         [this] {
           if (identity_.pod_uid.empty()) return false;
           const auto pod =
               side_->get_pod(identity_.namespace_name, identity_.pod_name, kPodReadTimeout);
           return pod.ok() && pod->uid == identity_.pod_uid && pod->deletion_s;
         });
+  }
+
+  void start_process_watch() {
+    if (settings_.app_process.empty()) return;
+    process_watch_ = std::make_unique<ProcessWatch>(
+        settings_.app_process,
+        [this](election::ApplicationHealth health) {
+          gate_told(process_why_not_, std::move(health));
+        },
+        [this] {
+          const election::Status status = board_->read().status;
+          return status.state == election::State::draining ? status.term_id : "";
+        },
+        [this](const std::string& term_id) {
+          elector_.post(election::WorkEnded{election::Proof::process_exited, term_id});
+        });
+  }
+
+  /// One of the gates, on its thread; `why_not` is its own. Both must find the application healthy.
+  void gate_told(std::string& why_not, election::ApplicationHealth health) {
+    const std::lock_guard lock(gates_mutex_);
+    why_not = std::move(health.reason);
+    const std::string& reason = process_why_not_.empty() ? url_why_not_ : process_why_not_;
+    elector_.post(election::ApplicationHealth{reason.empty(), reason});
   }
 
   void terminate() {
@@ -255,7 +285,10 @@ class Process {
   Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};
   std::unique_ptr<Listeners> listeners_;
-  Elector elector_;  // after what its threads use
+  std::unique_ptr<ProcessWatch> process_watch_;  // stopped before elector_ goes
+  std::mutex gates_mutex_;                       // protects what follows, up to elector_
+  std::string url_why_not_, process_why_not_;    // "": healthy, or no such gate
+  Elector elector_;                              // after what its threads use
   std::unique_ptr<HealthGate> health_gate_;
 };
 

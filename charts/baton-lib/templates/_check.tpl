@@ -13,6 +13,9 @@ mends it. Every named template for users begins with this one.
 {{- if and $values.socket (hasKey $values.settings "local-address") -}}
   {{- fail "baton.socket and baton.settings.local-address both say where the local API listens: remove one of them" -}}
 {{- end -}}
+{{- if and $values.appProcess $values.settings.holders -}}
+  {{- fail "baton.appProcess speaks for the whole Pod, and each of baton.settings.holders for itself: remove one of them" -}}
+{{- end -}}
 {{- if not $values.probePort -}}
   {{- if not $values.socket -}}
     {{- fail "baton.probePort is 0, and without a port the probes need a socket: set baton.socket=true, or a port of its own for each workload with hostNetwork" -}}

@@ -107,6 +107,9 @@ env:
 {{- with $values.appHealth }}
 - {name: BATON_APP_HEALTH_URL, value: {{ printf "http://127.0.0.1:%d%s" (int .port) (default "/" .path) | quote }}}
 {{- end }}
+{{- with $values.appProcess }}
+- {name: BATON_APP_PROCESS, value: {{ . | quote }}}
+{{- end }}
 {{- with $values.env }}
 {{ toYaml . }}
 {{- end }}

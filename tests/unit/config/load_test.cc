@@ -214,6 +214,12 @@ TEST(Load, EachBadValueIsRefusedByItsRule) {
       {"--leader-label=yes", "must be true or false"},
       {"--app-health-url=https://127.0.0.1:8080/", "no https"},
       {"--app-health-url=127.0.0.1:8080/healthz", "must be http://HOST[:PORT][/PATH]"},
+      {"--app-process=/usr/bin/worker", "is a path; write its last part, worker"},
+      {"--app-process=my-database-worker",
+       "has 18 characters, of which the kernel keeps 15; write "
+       "my-database-wor"},
+      {"--app-process=caf\xC3\xA9", "must be printable ASCII characters"},
+      {"--app-process=baton", "is baton's own"},
       {"--holders=web,web", "names web twice"},
       {"--holders=web,", "a DNS label"},
       {"--events=yes", "must be true or false"},
@@ -290,6 +296,14 @@ TEST(Load, TheLeaderLabelHoldsTheElectionsName) {
   EXPECT_NE(
       loaded.errors[0].find("has 64 characters, and as the value of the leader label at most"),
       std::string::npos);
+}
+
+TEST(Load, OneProcessDoesNotSpeakForSeveralHolders) {
+  EXPECT_EQ(good({"--election=app", "--app-process=my-database-wo"}).app_process, "my-database-wo");
+  EXPECT_EQ(good({"--election=app", "--app-process=", "--holders=a,b"}).app_process, "");
+  EXPECT_EQ(refusal({"--app-process=worker", "--holders=a,b"}),
+            "app-process (flag --app-process): \"worker\": its end would speak for all holders "
+            "(flag --holders), who each speak for themselves; remove one");
 }
 
 TEST(Load, OnePortServesOneListener) {
