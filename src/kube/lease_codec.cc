@@ -106,7 +106,11 @@ bool is_ours(const std::string& annotation) {
   return annotation.starts_with(election::annotation::kPrefix);
 }
 
-Result<Lease> lease_from(const json& object) {
+/// `object` loses its managedFields, the larger part of what the server sends: they are never
+/// written back (R1).
+Result<Lease> lease_from(json& object) {
+  const auto found = object.find("metadata");
+  if (found != object.end() && found->is_object()) found->erase("managedFields");
   Lease lease;
   std::string error;
   const Fields root(&object, "Lease ", error);
@@ -182,15 +186,15 @@ Result<json> parse_object(std::string_view text) {
 }
 
 Result<Lease> decode_lease(std::string_view text) {
-  const Result<json> object = parse_object(text);
+  Result<json> object = parse_object(text);
   if (!object) return Error{object.error()};
   return lease_from(*object);
 }
 
-Result<Lease> decode_lease_object(const json& object) { return lease_from(object); }
+Result<Lease> decode_lease_object(json object) { return lease_from(object); }
 
 Result<LeaseList> decode_lease_list(std::string_view text, const std::string& name) {
-  const Result<json> object = parse_object(text);
+  Result<json> object = parse_object(text);
   if (!object) return Error{object.error()};
   std::string error;
   const Fields root(&*object, "LeaseList ", error);
@@ -199,12 +203,12 @@ Result<LeaseList> decode_lease_list(std::string_view text, const std::string& na
     error = "the answer's kind is '" + printable(kind, 60) + "', must be LeaseList";
   }
   const Revision revision = root.revision();
-  const json* items = root.array("items");
+  root.array("items");
   if (!error.empty()) return Error{error};
   // Absence is a claim that leads to a creation: a list without the field does not make it.
   if (!object->contains("items")) return Error{"LeaseList items is missing"};
   LeaseList list{revision, {}};
-  for (const json& item : items == nullptr ? json::array() : *items) {
+  for (json& item : (*object)["items"]) {  // none in a null
     const Fields lease(item.is_object() ? &item : nullptr, "Lease ", error);
     if (lease.object("metadata").text("name") != name) continue;
     Result<Lease> decoded = lease_from(item);
@@ -216,7 +220,7 @@ Result<LeaseList> decode_lease_list(std::string_view text, const std::string& na
 }
 
 WatchLine decode_watch_line(std::string_view text) {
-  const Result<json> parsed = parse_object(text);
+  Result<json> parsed = parse_object(text);
   if (!parsed) return broken_line(FailureKind::garbled, parsed.error());
   std::string error;
   const Fields root(&*parsed, "watch event ", error);
@@ -238,7 +242,7 @@ WatchLine decode_watch_line(std::string_view text) {
                        "watch event type is '" + printable(type, 60) +
                            "', must be ADDED, MODIFIED, DELETED, BOOKMARK or ERROR");
   }
-  Result<Lease> lease = lease_from(*object.get());
+  Result<Lease> lease = lease_from((*parsed)["object"]);
   if (!lease) return broken_line(FailureKind::garbled, lease.error());
   const auto change = type == "DELETED" ? WatchEventKind::deleted : WatchEventKind::changed;
   return {{{0, change, revision, std::move(*lease)}}, {}};
@@ -252,7 +256,6 @@ std::string encode_write(const LeaseWrite& write, const std::string& namespace_n
   json& metadata = object["metadata"];
   metadata["name"] = name;
   metadata["namespace"] = namespace_name;
-  metadata.erase("managedFields");
   if (write.kind != WriteKind::create) {
     metadata["uid"] = write.base.uid;
     if (write.base.version) metadata["resourceVersion"] = std::to_string(*write.base.version);

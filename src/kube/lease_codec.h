@@ -18,7 +18,7 @@ Result<nlohmann::json> parse_object(std::string_view text);
 /// unheld.
 Result<election::Lease> decode_lease(std::string_view json);
 /// The same of an object that is parsed already.
-Result<election::Lease> decode_lease_object(const nlohmann::json& object);
+Result<election::Lease> decode_lease_object(nlohmann::json object);
 
 struct LeaseList {
   election::Revision revision;
