@@ -218,7 +218,7 @@ std::string FaultProxy::open_front() {
   if (!front) return front.error();
   const Lock lock(mutex_);
   front_ = std::move(front).value();
-  address_ = front_->address();
+  if (address_.ends_with(":0")) address_ = front_->address();  // once: it is read without the lock
   front_->start();
   return "";
 }
