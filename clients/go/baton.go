@@ -80,7 +80,8 @@ var (
 func boottime() int64 {
 	var now syscall.Timespec
 	const clockBoottime = 7
-	if _, _, failed := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockBoottime, uintptr(unsafe.Pointer(&now)), 0); failed != 0 {
+	_, _, failed := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockBoottime, uintptr(unsafe.Pointer(&now)), 0)
+	if failed != 0 {
 		panic("baton: no CLOCK_BOOTTIME: " + failed.Error())
 	}
 	return now.Nano()
@@ -188,7 +189,8 @@ func (t *Term) Ready() bool {
 // IdempotencyKey is of (token, operation id), for effects that check no token: the same for each try in this
 // term. In a later term it is another one; what must never happen twice takes the operation id alone.
 func (t *Term) IdempotencyKey(operation string) (string, error) {
-	if len(operation) == 0 || len(operation) > 200 || strings.ContainsFunc(operation, func(r rune) bool { return r < '!' || r > '~' }) {
+	isOdd := func(letter rune) bool { return letter < '!' || letter > '~' }
+	if len(operation) == 0 || len(operation) > 200 || strings.ContainsFunc(operation, isOdd) {
 		return "", errors.New("an operation id has 1 to 200 visible ASCII characters")
 	}
 	return fmt.Sprintf("%d:%s", t.Token, operation), nil
@@ -576,7 +578,8 @@ func readAnswer(data []byte) (answer, bool) {
 		return answer{}, false
 	}
 	texts := map[string]string{}
-	for name, form := range map[string]*regexp.Regexp{"termId": termID, "fencingToken": whole, "deadlineBoottimeNs": whole} {
+	forms := map[string]*regexp.Regexp{"termId": termID, "fencingToken": whole, "deadlineBoottimeNs": whole}
+	for name, form := range forms {
 		var text string
 		if json.Unmarshal(fields[name], &text) != nil || !form.MatchString(text) {
 			return answer{}, true
@@ -599,7 +602,8 @@ func request(at address, limit time.Duration, what, body string) (net.Conn, erro
 		return nil, err
 	}
 	connection.SetWriteDeadline(time.Now().Add(limit))
-	_, err = fmt.Fprintf(connection, "%s HTTP/1.0\r\nHost: localhost\r\nBaton-Control: 1\r\nContent-Length: %d\r\n\r\n%s", what, len(body), body)
+	head := what + " HTTP/1.0\r\nHost: localhost\r\nBaton-Control: 1\r\nContent-Length: " + strconv.Itoa(len(body))
+	_, err = connection.Write([]byte(head + "\r\n\r\n" + body))
 	if err != nil {
 		connection.Close()
 		return nil, err
@@ -610,7 +614,8 @@ func request(at address, limit time.Duration, what, body string) (net.Conn, erro
 type address struct{ network, where string }
 
 func parseAddresses(text string) (found []address, err error) {
-	loopback := map[string][]string{"localhost": {"127.0.0.1", "::1"}, "": {"127.0.0.1", "::1"}, "0.0.0.0": {"127.0.0.1"}, "::": {"::1"}}
+	both := []string{"127.0.0.1", "::1"}
+	loopback := map[string][]string{"localhost": both, "": both, "0.0.0.0": both[:1], "::": both[1:]}
 	for _, part := range strings.Split(text, ",") {
 		part = strings.TrimSpace(part)
 		if strings.HasPrefix(part, "unix:/") {

@@ -10,6 +10,7 @@ import time
 from sidecar import STEP_NS, Sidecar, boottime_ns, document, judge
 
 PATIENCE_S = 240  # for each thing that must happen; on an idle machine the longest takes 45 s
+SHORT_S = 10  # one whose end is waited for, long enough for a piece of work on a busy machine
 LONG_S = 3600  # a validity that no scenario lives to see the end of
 
 
@@ -156,11 +157,11 @@ def lead_and_lose(play):
 
 def renew(play):
     stream = play.stream().accept()
-    first = stream.yes("a", 7, 3)
+    first = stream.yes("a", 7, SHORT_S)
     deadline = first
     while not [line for line in play.client.said("work") if line["atNs"] > first]:
-        expect(boottime_ns() < deadline, "this machine is too slow to renew every 50 ms for 3 s")
-        deadline = stream.yes("a", 7, 3)
+        expect(boottime_ns() < deadline, f"this machine is too slow to renew every 50 ms for {SHORT_S} s")
+        deadline = stream.yes("a", 7, SHORT_S)
         time.sleep(0.05)
     stream.no()
     play.line("ended")
@@ -180,7 +181,7 @@ def lapse(play):
 
 def die(play):
     stream = play.lead("a", 7)
-    stream.yes("a", 7, 6)
+    stream.yes("a", 7, SHORT_S)
     play.sidecar.die()
     play.worked_after(boottime_ns())  # the last deadline holds
     play.line("ended")
@@ -192,7 +193,7 @@ def die(play):
 def die_and_hang(play):
     """The next connection is taken and never answered: it may be a hold, so it stays until the work ends."""
     stream = play.lead("a", 7)
-    stream.yes("a", 7, 8)
+    stream.yes("a", 7, SHORT_S)
     stream.hang_up()
     hanging = play.stream()
     play.worked_after(boottime_ns())
@@ -309,7 +310,7 @@ def huge(play):
 def garbage_while_leading(play):
     """Is no answer: the last deadline holds, and the connection until the work has ended."""
     stream = play.lead("a", 7)
-    stream.yes("a", 7, 6)
+    stream.yes("a", 7, SHORT_S)
     stream.event("<html>")
     stream.raw(b"data: " + b"x" * 1_000_000)
     play.worked_after(boottime_ns())
