@@ -43,16 +43,14 @@ def set_up(times):
     EFFECTS.mkdir(mode=0o777, exist_ok=True)
     EFFECTS.chmod(0o777)
     pods.run("g++", "-std=c++20", "-O1", "-static", ROOT / "tests/pods/worker.cc", "-o", WORK / "worker")
-    pods.run(ROOT / "e2e/image", "worker:test", WORK / "worker.tar", WORK / "worker=/worker",
-             "/bin/busybox", "/bin/sh@busybox", "--", "/worker")
+    pack("worker:test", f"{WORK}/worker=/worker", "/bin/busybox", "/bin/sh@busybox", "--", "/worker")
     archive = os.environ.get("BATON_IMAGE_ARCHIVE")
     if not archive:
         archive = WORK / "baton.tar"
         pods.run(ROOT / "e2e/image", "baton:packed", archive, "--program", f"{BATON}=/baton", "--", "/baton")
     manifest = json.loads(pods.run("tar", "-xOf", archive, "manifest.json").stdout)
     [name, *_] = manifest[0]["RepoTags"]
-    for each in (WORK / "worker.tar", archive):
-        pods.node("ctr", "image", "import", each)
+    pods.node("ctr", "image", "import", archive)
     repository, _, tag = name.rpartition(":")
     full = name if "." in name.partition("/")[0] else f"docker.io/library/{name}"
     for tag_too in (full.rpartition(":")[0] + ":other", "docker.io/library/baton:0.1.0"):
@@ -77,6 +75,13 @@ def print_table():
     for name, gaps, refused in sorted(ROWS):
         figures = f"{statistics.median(gaps):8.0f} / {max(gaps):.0f}" if gaps else "       -"
         print(f"{name:42} {len(gaps):10}  {figures:31}  {refused:7}")
+
+def pack(name, *words):
+    """An image on the node, as e2e/image makes it."""
+    archive = WORK / f"{name.replace(':', '-')}.tar"
+    pods.run(ROOT / "e2e/image", name, archive, *words)
+    pods.node("ctr", "image", "import", archive)
+
 
 
 def scenario_name(test):

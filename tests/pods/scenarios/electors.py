@@ -13,12 +13,6 @@ from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 AGGRESSIVE = ["-lease-duration=3s", "-renew-deadline=2s", "-retry-period=500ms"]  # as baton's profile
 
 
-def pack(name, *words):
-    archive = WORK / f"{name.replace(':', '-')}.tar"
-    pods.run(ROOT / "e2e/image", name, archive, *words)
-    pods.node("ctr", "image", "import", archive)
-
-
 def is_client_go(pod):
     return pod.startswith("client-go-")
 
@@ -33,7 +27,7 @@ class Foreign(Scenario):
         super().tearDown()
 
     def install_client_go(self, *flags, **options):
-        pack("client-go:test", f"{BIN}/client-go-candidate=/client-go-candidate", "--", "/client-go-candidate")
+        stage.pack("client-go:test", f"{BIN}/client-go-candidate=/client-go-candidate", "--", "/client-go-candidate")
         self.install_elector("client-go:test", f"-namespace={self.namespace}", "-lease=worker",
                              "-http=127.0.0.1:4040", "-release-on-cancel", *flags, **options)
 
@@ -176,7 +170,7 @@ class Version(Scenario):
         for number in (0, 2):
             program = ROOT / f"build/release/baton-format-{number}"
             self.assertTrue(program.exists(), f"{program} is missing: cmake --build --preset release")
-            pack(f"baton:format-{number}", "--program", f"{program}=/baton", "--", "/baton")
+            stage.pack(f"baton:format-{number}", "--program", f"{program}=/baton", "--", "/baton")
             images[number] = {"repository": "baton", "tag": f"format-{number}"}
         self.install(env=UNTIL_IT_ENDS, baton={"image": images[0]})
         self.rolled_out()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import stage
-from pods import ROOT, WORK, helm, kubectl, node, on_our_node, run
+from pods import WORK, helm, kubectl, on_our_node
 from stage import BALANCED, Scenario, wait_for
 
 AT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -68,8 +68,7 @@ class Pod(WithoutWork):
         foreign = WORK / "foreign"
         foreign.write_bytes(program)
         foreign.chmod(0o755)
-        run(ROOT / "e2e/image", "foreign:test", WORK / "foreign.tar", f"{foreign}=/baton", "--", "/baton")
-        node("ctr", "image", "import", WORK / "foreign.tar")
+        stage.pack("foreign:test", f"{foreign}=/baton", "--", "/baton")
         self.start(image="foreign:test")
         code, said = self.ended()
         self.assertNotEqual(0, code)
