@@ -58,8 +58,7 @@ def set_up(times):
             pods.node("ctr", "image", "tag", "--force", full, tag_too)
     image = {"repository": repository.removeprefix("docker.io/library/"), "tag": tag}
     pods.copy_charts()
-    with open(EFFECTS / "store", "w") as log:
-        store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000"], stdout=log)
+    store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000", EFFECTS])
 
 
 def tear_down():
@@ -112,14 +111,15 @@ class Scenario(unittest.TestCase):
         wait_for("the namespace's Pods are gone", lambda: not self.get("pods", check=False), 90)
 
     def tearDown(self):
-        """One leader at a time, tokens rise, old effects before new ones; and the timeline."""
+        """One leader at a time, tokens rise, old effects before new ones, the store agrees; and the timeline."""
         lines, versions = self.lines(), self.watch.versions
         overs = pods.hand_overs(lines, versions)
         refused = sum(line.word == "refused" for line in lines)
         self.timeline += overs
-        self.assertTrue(pods.terms_of(lines), f"no effect at all; {self.describe()}")
+        self.assertTrue(pods.terms_of(lines), "no effect at all")
         ROWS.append((self.name, [over.gap for over in overs], refused))
-        self.assertEqual([], pods.violations(lines, versions, self.is_fenced))
+        self.assertEqual([], pods.violations(lines, versions, self.is_fenced) +
+                         pods.store_violations(lines, self.requests()))
 
     # --- acts ---
 
@@ -155,6 +155,10 @@ class Scenario(unittest.TestCase):
 
     def lines(self):
         return pods.read_lines(self.folder)
+
+    def requests(self):
+        """To the store, in its order."""
+        return pods.read_lines(self.folder, "store")
 
     def get(self, *words, check=True):
         answer = self.k("get", *words, "-o", "json", check=check)

@@ -65,8 +65,9 @@ class ForeignElector(Foreign):
 
     def test_beside_baton(self):
         """baton's candidates are held to all that they promise; what client-go does is counted."""
-        everything = super().lines
+        everything, requests = super().lines, super().requests
         self.lines = lambda: [line for line in everything() if not is_client_go(line.pod)]
+        self.requests = lambda: [each for each in requests() if not is_client_go(each.pod)]
 
         def client_go(word="effect"):
             return [line for line in everything() if is_client_go(line.pod) and line.word == word]
