@@ -177,8 +177,11 @@ class Scenario(unittest.TestCase):
         return "", 0, {}
 
     def describe(self):
-        logs = self.k("logs", "-l", "app=worker", "--all-containers", "--prefix", "--tail=8", check=False)
-        return self.k("get", "pods", "-o", "wide", check=False).stdout + logs.stdout
+        """Its Pods, and the last that their containers said."""
+        names = self.k("get", "pods", "-o", "name", check=False).stdout.split()
+        logs = [self.k("logs", name, "--all-containers", "--ignore-errors", "--prefix", "--tail=8", check=False).stdout
+                for name in names]
+        return "".join([self.k("get", "pods", "-o", "wide", check=False).stdout, *logs])
 
     def why_unready(self, pod):
         """The reason, once `/readyz?verbose` and `baton status` both give it."""
