@@ -75,12 +75,12 @@ def print_table():
         figures = f"{statistics.median(gaps):8.0f} / {max(gaps):.0f}" if gaps else "       -"
         print(f"{name:42} {len(gaps):10}  {figures:31}  {refused:7}")
 
+
 def pack(name, *words):
     """An image on the node, as e2e/image makes it."""
     archive = WORK / f"{name.replace(':', '-')}.tar"
     pods.run(ROOT / "e2e/image", name, archive, *words)
     pods.node("ctr", "image", "import", archive)
-
 
 
 def scenario_name(test):
@@ -196,7 +196,11 @@ class Scenario(unittest.TestCase):
         return why
 
     def last_hand_over(self):
-        return pods.hand_overs(self.lines(), self.watch.versions)[-1]
+        """Once the watch has told all up to the next leader's acquisition."""
+        def told():
+            over = pods.hand_overs(self.lines(), self.watch.versions)[-1]
+            return over.acquired is not None and over
+        return wait_for("the watch tells of the next leader", told, 10)
 
     def assert_released(self, over):
         """The work ended, then came the release, then the next leader."""
