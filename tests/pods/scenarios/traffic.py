@@ -242,7 +242,11 @@ class StatefulSet(Requests):
         """The Pod that comes back has the old one's name, and none of its traffic."""
         values = {"kind": "StatefulSet", "preStop": RESIGN_FIRST, "baton": {
             **BALANCED, "workload": "StatefulSet", "leaderService": {"by": "endpointslice", "ports": PORTS}}}
+        """`kubectl get pods -L` tells who leads."""
         self.install_first(env=SERVES, **values)
+        table = self.k("get", "pods", "-L", "baton/leader").stdout.splitlines()
+        self.timeline += table
+        self.assertEqual([self.leading().pod], [line.split()[0] for line in table if line.split()[-1] == "worker"])
         client = self.start_client()
         self.hand_over(client, "deletion", 3, self.delete)
         self.roll_out(client, **values)
