@@ -1,4 +1,5 @@
 """The node, what the worker and the Lease have recorded, and what must hold of it."""
+import collections
 import dataclasses
 import datetime
 import json
@@ -54,7 +55,7 @@ class Reader:
         kubectl("create", "namespace", self.NAMESPACE)
         kubectl("create", "--namespace", self.NAMESPACE, "-f", "-", input=json.dumps({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "store"}, "spec": {
-                "containers": [{"name": "store", "image": image, "args": ["store", "9000"],
+                "containers": [{"name": "store", "image": image, "args": ["store", "9000", str(EFFECTS)],
                                 "securityContext": {"runAsUser": 0},
                                 "volumeMounts": [{"name": "effects", "mountPath": str(EFFECTS)}]}],
                 "volumes": [{"name": "effects", "hostPath": {"path": str(EFFECTS), "type": "DirectoryOrCreate"}}]}}))
@@ -207,8 +208,8 @@ class LeaseWatch:
         self.thread.join()
 
 
-def read_lines(folder):
-    file = folder / "effects"
+def read_lines(folder, name="effects"):
+    file = folder / name
     text = reader.run("/bin/busybox", "cat", file) if reader else file.read_text() if file.exists() else ""
     lines = [each.split() for each in text.split("\n")[:-1]]
     return [Line(int(at), pod, word, int(token)) for at, pod, word, token in lines]
@@ -254,7 +255,35 @@ def violations(lines, versions, is_fenced):
         if version.holder and version.holder != holder and version.token <= highest and holder:
             found.append(f"{version.holder} holds the Lease with {version.token}, not above {highest}")
         highest, holder = max(highest, version.token), version.holder or holder
-    return found
+    return list(dict.fromkeys(found))
+
+
+def store_violations(lines, requests):
+    """What contradicts in the fenced store's record, and between it and the workers' lines, which were
+    read before it. A process that was killed, or is at work, may have left one effect half done."""
+    found, highest = [], 0
+    for each in requests:
+        if each.word == "taken" and each.token < highest:
+            found.append(f"the store took {each.token} of {each.pod} after {highest}")
+        if each.word == "refused" and each.token >= highest:
+            found.append(f"the store refused {each.token} of {each.pod}, with {highest} the highest taken")
+        highest = max(highest, each.token if each.word == "taken" else 0)
+    until_ns = max((line.time_ns for line in lines), default=0)
+    said = collections.Counter((line.pod, line.token, line.word) for line in lines)
+    heard = collections.Counter((each.pod, each.token, each.word) for each in requests if each.time_ns <= until_ns)
+    for pod, token in sorted({(each.pod, each.token) for each in lines + requests if each.token}):
+        acted, noted, unanswered = (said[pod, token, word] for word in ("effect", "refused", "unanswered"))
+        taken, refused = (heard[pod, token, word] for word in ("taken", "refused"))
+        half_done = said[pod, 0, "start"]
+        if unanswered:
+            found.append(f"the store did not answer {pod} ({token}) {unanswered} times")
+        if not acted - half_done <= taken + refused <= acted:
+            found.append(f"{pod} ({token}) acted {acted} times, and the store heard of {taken + refused}")
+        if not noted <= refused <= noted + half_done:
+            found.append(f"{pod} ({token}) was refused {noted} times, and the store refused {refused}")
+        if acted > half_done and not taken:
+            found.append(f"the store took none of the {acted} effects of {pod} ({token})")
+    return list(dict.fromkeys(found))
 
 
 @dataclasses.dataclass

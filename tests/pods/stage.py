@@ -43,16 +43,14 @@ def set_up(times):
     EFFECTS.mkdir(mode=0o777, exist_ok=True)
     EFFECTS.chmod(0o777)
     pods.run("g++", "-std=c++20", "-O1", "-static", ROOT / "tests/pods/worker.cc", "-o", WORK / "worker")
-    pods.run(ROOT / "e2e/image", "worker:test", WORK / "worker.tar", WORK / "worker=/worker",
-             "/bin/busybox", "/bin/sh@busybox", "--", "/worker")
+    pack("worker:test", f"{WORK}/worker=/worker", "/bin/busybox", "/bin/sh@busybox", "--", "/worker")
     archive = os.environ.get("BATON_IMAGE_ARCHIVE")
     if not archive:
         archive = WORK / "baton.tar"
         pods.run(ROOT / "e2e/image", "baton:packed", archive, "--program", f"{BATON}=/baton", "--", "/baton")
     manifest = json.loads(pods.run("tar", "-xOf", archive, "manifest.json").stdout)
     [name, *_] = manifest[0]["RepoTags"]
-    for each in (WORK / "worker.tar", archive):
-        pods.node("ctr", "image", "import", each)
+    pods.node("ctr", "image", "import", archive)
     repository, _, tag = name.rpartition(":")
     full = name if "." in name.partition("/")[0] else f"docker.io/library/{name}"
     version = re.search(r"project\(baton VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
@@ -61,8 +59,7 @@ def set_up(times):
             pods.node("ctr", "image", "tag", "--force", full, tag_too)
     image = {"repository": repository.removeprefix("docker.io/library/"), "tag": tag}
     pods.copy_charts()
-    with open(EFFECTS / "store", "w") as log:
-        store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000"], stdout=log)
+    store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000", EFFECTS])
 
 
 def tear_down():
@@ -78,6 +75,13 @@ def print_table():
     for name, gaps, refused in sorted(ROWS):
         figures = f"{statistics.median(gaps):8.0f} / {max(gaps):.0f}" if gaps else "       -"
         print(f"{name:42} {len(gaps):10}  {figures:31}  {refused:7}")
+
+
+def pack(name, *words):
+    """An image on the node, as e2e/image makes it."""
+    archive = WORK / f"{name.replace(':', '-')}.tar"
+    pods.run(ROOT / "e2e/image", name, archive, *words)
+    pods.node("ctr", "image", "import", archive)
 
 
 def scenario_name(test):
@@ -108,14 +112,15 @@ class Scenario(unittest.TestCase):
         wait_for("the namespace's Pods are gone", lambda: not self.get("pods", check=False), 90)
 
     def tearDown(self):
-        """One leader at a time, tokens rise, old effects before new ones; and the timeline."""
+        """One leader at a time, tokens rise, old effects before new ones, the store agrees; and the timeline."""
         lines, versions = self.lines(), self.watch.versions
         overs = pods.hand_overs(lines, versions)
         refused = sum(line.word == "refused" for line in lines)
         self.timeline += overs
-        self.assertTrue(pods.terms_of(lines), f"no effect at all; {self.describe()}")
+        self.assertTrue(pods.terms_of(lines), "no effect at all")
         ROWS.append((self.name, [over.gap for over in overs], refused))
-        self.assertEqual([], pods.violations(lines, versions, self.is_fenced))
+        self.assertEqual([], pods.violations(lines, versions, self.is_fenced) +
+                         pods.store_violations(lines, self.requests()))
 
     # --- acts ---
 
@@ -152,6 +157,10 @@ class Scenario(unittest.TestCase):
     def lines(self):
         return pods.read_lines(self.folder)
 
+    def requests(self):
+        """To the store, in its order."""
+        return pods.read_lines(self.folder, "store")
+
     def get(self, *words, check=True):
         answer = self.k("get", *words, "-o", "json", check=check)
         thing = json.loads(answer.stdout or "{}")
@@ -169,8 +178,11 @@ class Scenario(unittest.TestCase):
         return "", 0, {}
 
     def describe(self):
-        logs = self.k("logs", "-l", "app=worker", "--all-containers", "--prefix", "--tail=8", check=False)
-        return self.k("get", "pods", "-o", "wide", check=False).stdout + logs.stdout
+        """Its Pods, and the last that their containers said."""
+        names = self.k("get", "pods", "-o", "name", check=False).stdout.split()
+        logs = [self.k("logs", name, "--all-containers", "--ignore-errors", "--prefix", "--tail=8", check=False).stdout
+                for name in names]
+        return "".join([self.k("get", "pods", "-o", "wide", check=False).stdout, *logs])
 
     def why_unready(self, pod):
         """The reason, once `/readyz?verbose` and `baton status` both give it."""
@@ -185,7 +197,11 @@ class Scenario(unittest.TestCase):
         return why
 
     def last_hand_over(self):
-        return pods.hand_overs(self.lines(), self.watch.versions)[-1]
+        """Once the watch has told all up to the next leader's acquisition."""
+        def told():
+            over = pods.hand_overs(self.lines(), self.watch.versions)[-1]
+            return over.acquired is not None and over
+        return wait_for("the watch tells of the next leader", told, 10)
 
     def assert_released(self, over):
         """The work ended, then came the release, then the next leader."""

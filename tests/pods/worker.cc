@@ -2,12 +2,14 @@
 //
 //   worker work       each effect is a line in $EFFECTS/effects and a request to the store; where
 //                     $SERVES is a port it answers HTTP there
-//   worker store PORT refuses a token below the highest seen for a resource; prints each request
+//   worker store PORT FOLDER   refuses a token below the highest seen for a resource; writes each
+//                     request into FOLDER/<resource>/store before it answers
 //   worker clocks     prints CLOCK_BOOTTIME and CLOCK_REALTIME, in ns
 //   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
-// Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused, start, term (SIGTERM came)
-// or exit. How the worker takes loss and SIGTERM:
+// Lines: `<boottime ns> <Pod> <word> <token>`, word is effect, refused or unanswered (by the
+// store), start, term (SIGTERM came) or exit, in the store's file taken or refused. How the worker
+// takes loss and SIGTERM:
 //
 //   ASKS=always  polls GET /leader and works until the deadline of the last answer
 //   ASKS=once    asks until it leads, then works until its process ends
@@ -35,6 +37,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <sstream>
 #include <string>
 
 namespace {
@@ -147,6 +150,14 @@ std::string member(const std::string& document, const std::string& name) {
   }
   at = document.find_first_not_of(" \"", at + name.size() + 3);
   return document.substr(at, document.find_first_of("\",}", at) - at);
+}
+
+bool write_line(int log, const std::string& pod, const char* word, const std::string& token) {
+  char line[256];
+  const int length =
+      std::snprintf(line, sizeof line, "%lld %s %s %s\n", static_cast<long long>(boottime_ns()),
+                    pod.c_str(), word, token.c_str());
+  return write(log, line, static_cast<std::size_t>(length)) == length;
 }
 
 struct Leadership {
@@ -300,25 +311,26 @@ class Worker {
       ready_ = token;
     }
     write_line("effect", token);
+    sigset_t all, before;  // a signal would end a call that has a time limit
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
     if (store_ < 0) {
       store_ = connect_to(setting("STORE", "10.200.0.1").c_str(), 9000, 1000);
     }
     char verdict = 0;
     if (store_ < 0 || !send_all(store_, resource_ + " " + token + " " + pod_ + "\n") ||
         recv(store_, &verdict, 1, 0) != 1) {
+      write_line("unanswered", token);
       close(store_);
       store_ = -1;
     } else if (verdict != '+') {
       write_line("refused", token);
     }
+    sigprocmask(SIG_SETMASK, &before, nullptr);
   }
 
   void write_line(const char* word, const std::string& token) const {
-    char line[256];
-    const int length =
-        std::snprintf(line, sizeof line, "%lld %s %s %s\n", static_cast<long long>(boottime_ns()),
-                      pod_.c_str(), word, token.c_str());
-    if (write(log_, line, static_cast<std::size_t>(length)) != length) {
+    if (!::write_line(log_, pod_, word, token)) {
       _exit(3);
     }
   }
@@ -374,21 +386,32 @@ int serve(int port, const Take& take) {
 }
 
 // A line for each request: `<resource> <token> <Pod>`; the answer is + or -.
-int serve_store(int port) {
-  std::map<std::string, long long> highest;  // by resource
-  return serve(port, [&highest](int client, std::string& text) {
+int serve_store(int port, const std::string& folder) {
+  struct Resource {
+    int log = -1;
+    long long highest = 0;
+  };
+  std::map<std::string, Resource> resources;
+  return serve(port, [&](int client, std::string& text) {
     for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
-      const auto space = text.find(' ');
-      const long long token = std::atoll(text.c_str() + space + 1);
-      long long& seen = highest[text.substr(0, space)];
-      const bool taken = token >= seen;
-      seen = taken ? token : seen;
-      std::printf("%lld %s %s\n", static_cast<long long>(boottime_ns()),
-                  text.substr(0, end).c_str(), taken ? "taken" : "refused");
+      std::istringstream request(text.substr(0, end));
       text.erase(0, end + 1);
+      std::string name, token, pod;
+      request >> name >> token >> pod;
+      const auto [entry, is_new] = resources.try_emplace(name);
+      Resource& resource = entry->second;
+      if (is_new) {
+        resource.log = open((folder + "/" + name + "/store").c_str(),
+                            O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+      }
+      const long long number = std::atoll(token.c_str());
+      const bool taken = number >= resource.highest;
+      if (!write_line(resource.log, pod, taken ? "taken" : "refused", token)) {
+        return false;  // nothing that is not on record is answered
+      }
+      resource.highest = taken ? number : resource.highest;
       send_all(client, taken ? "+" : "-");
     }
-    std::fflush(stdout);
     return true;
   });
 }
@@ -422,8 +445,8 @@ int main(int count, char** words) {
     }
     return Worker().run();
   }
-  if (what == "store" && count == 3) {
-    return serve_store(std::atoi(words[2]));
+  if (what == "store" && count == 4) {
+    return serve_store(std::atoi(words[2]), words[3]);
   }
   if (what == "clocks") {
     std::printf("%lld %lld\n", static_cast<long long>(boottime_ns()),
@@ -436,6 +459,6 @@ int main(int count, char** words) {
     std::printf("%s\n", answer.c_str());
     return answer.rfind("HTTP/1.1 2", 0) == 0 ? 0 : 1;
   }
-  std::fprintf(stderr, "usage: worker work | store PORT | say METHOD TARGET [WAIT_S]\n");
+  std::fprintf(stderr, "usage: worker work | store PORT FOLDER | say METHOD TARGET [WAIT_S]\n");
   return 2;
 }

@@ -24,9 +24,13 @@ class Sidecar(Scenario):
                 lambda term: term.token > before.token and term)(self.leading()), 90)
             over = self.last_hand_over()
             self.note(f"{what} kill: {over.gap:.0f} ms without effect, then {after.pod[-5:]} leads")
+            self.assert_not_released(over)
+            self.assertLess(over.acquired, over.gap)
             self.assertEqual(0, self.container(old.pod, "worker")[1])
             if what == "first":
                 self.assertEqual(old.pod, after.pod)
+            elif old.pod != after.pod:  # else the kubelet was back before the Lease had run out
+                self.assertLess(0, over.acquired)
 
     @on_our_node
     def test_image_changed_alone(self):

@@ -1,5 +1,10 @@
 """Pods go, and others take over."""
+import re
+
+import yaml
+
 import stage
+from pods import ROOT, WORK, on_our_node
 from stage import BALANCED, UNTIL_IT_ENDS, UNTIL_KILLED, Scenario
 
 
@@ -53,7 +58,7 @@ class Deletion(Scenario):
         self.install(env={"ASKS": "hold", "ON_TERM": "1000", "WORKS_ON_MS": "3000"},
                      baton={**BALANCED, "sidecar": "ordinary"})
         self.rolled_out()
-        for _ in range(3):
+        for _ in range(stage.TIMES):
             self.assert_released(self.delete_leader())
             self.rolled_out()
 
@@ -61,10 +66,42 @@ class Deletion(Scenario):
         say = "/worker say POST"
         hook = f"{say} '/resign?announce=true' && busybox sleep 0.3 && {say} '/resign?drained=true&wait=8s' 9"
         for kind in ("native", "ordinary"):
-            self.install(env={"ON_TERM": "exit"}, preStop=["/bin/busybox", "sh", "-c", hook.replace(
+            self.delete_with_hook(env={"ON_TERM": "exit"}, preStop=["/bin/busybox", "sh", "-c", hook.replace(
                 "busybox", "/bin/busybox")], baton={**BALANCED, "sidecar": kind})
-            self.rolled_out()
-            self.assert_released(self.delete_leader())
+
+    @on_our_node
+    def test_with_the_pre_stop_hooks_of_the_page(self):
+        """docs/image.md's, to the letter. They say that the work has ended: here it is done in an instant
+        every 5 s, and the Pod is deleted right after one."""
+        page = (ROOT / "docs/image.md").read_text()
+        pod = yaml.safe_load(re.search("```yaml\n(.*?)```", page, re.DOTALL)[1])
+        [install], [main] = pod["initContainers"], pod["containers"]
+        install["image"] = f"{stage.image['repository']}:{stage.image['tag']}"
+        by_binary = {"inits": [install], "mounts": main["volumeMounts"], "volumes": pod["volumes"],
+                     "preStop": main["lifecycle"]["preStop"]["exec"]["command"]}
+        lines = re.findall("^(?:curl|wget) .*$", page, re.MULTILINE)
+        self.assertEqual(2, len(lines))
+        # Beside curl's, the libraries that the copied program needs where it is not the static one.
+        program = [f"{stage.BATON}=/baton"] if stage.image["tag"] == "packed" else []
+        stage.pack("hooks:test", "--program", "/usr/bin/curl", *program, f"{WORK}/worker=/worker",
+                   "/bin/busybox", "/bin/sh@busybox", "/bin/wget@busybox", "--", "/worker")
+        for hook in (by_binary, *({"preStop": ["/bin/sh", "-c", line]} for line in lines)):
+            self.note(" ".join(hook["preStop"]))
+            over = self.delete_with_hook(image="hooks:test", env={"PACE_MS": "5000"}, baton=BALANCED, **hook)
+            self.note(str(over))
+
+    def delete_with_hook(self, **values):
+        """It has released before the main container gets SIGTERM."""
+        gone = {each["metadata"]["name"] for each in self.pods()}
+        self.install(**values)
+        self.rolled_out()
+        self.leading(other_than=gone)
+        self.delete_leader()
+        stage.wait_for("SIGTERM", lambda: self.last_hand_over().sigterm)
+        over = self.last_hand_over()
+        self.assert_released(over)
+        self.assertLess(over.released, over.sigterm)
+        return over
 
     def test_of_10_whose_workers_ignore_sigterm(self):
         """The kubelet kills them when their grace period is over; no sidecar may release before."""

@@ -13,12 +13,6 @@ from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 AGGRESSIVE = ["-lease-duration=3s", "-renew-deadline=2s", "-retry-period=500ms"]  # as baton's profile
 
 
-def pack(name, *words):
-    archive = WORK / f"{name.replace(':', '-')}.tar"
-    pods.run(ROOT / "e2e/image", name, archive, *words)
-    pods.node("ctr", "image", "import", archive)
-
-
 def is_client_go(pod):
     return pod.startswith("client-go-")
 
@@ -33,7 +27,7 @@ class Foreign(Scenario):
         super().tearDown()
 
     def install_client_go(self, *flags, **options):
-        pack("client-go:test", f"{BIN}/client-go-candidate=/client-go-candidate", "--", "/client-go-candidate")
+        stage.pack("client-go:test", f"{BIN}/client-go-candidate=/client-go-candidate", "--", "/client-go-candidate")
         self.install_elector("client-go:test", f"-namespace={self.namespace}", "-lease=worker",
                              "-http=127.0.0.1:4040", "-release-on-cancel", *flags, **options)
 
@@ -71,8 +65,9 @@ class ForeignElector(Foreign):
 
     def test_beside_baton(self):
         """baton's candidates are held to all that they promise; what client-go does is counted."""
-        everything = super().lines
+        everything, requests = super().lines, super().requests
         self.lines = lambda: [line for line in everything() if not is_client_go(line.pod)]
+        self.requests = lambda: [each for each in requests() if not is_client_go(each.pod)]
 
         def client_go(word="effect"):
             return [line for line in everything() if is_client_go(line.pod) and line.word == word]
@@ -176,7 +171,7 @@ class Version(Scenario):
         for number in (0, 2):
             program = ROOT / f"build/release/baton-format-{number}"
             self.assertTrue(program.exists(), f"{program} is missing: cmake --build --preset release")
-            pack(f"baton:format-{number}", "--program", f"{program}=/baton", "--", "/baton")
+            stage.pack(f"baton:format-{number}", "--program", f"{program}=/baton", "--", "/baton")
             images[number] = {"repository": "baton", "tag": f"format-{number}"}
         self.install(env=UNTIL_IT_ENDS, baton={"image": images[0]})
         self.rolled_out()

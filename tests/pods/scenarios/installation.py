@@ -61,7 +61,7 @@ class Policies(Scenario):
                     "name": "worker", "image": "worker:test", "imagePullPolicy": "Never",
                     "command": ["/worker", "work"], "env": [
                         {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-                        {"name": "ON_TERM", "value": "1500"}],
+                        {"name": "RESOURCE", "value": self.namespace}, {"name": "ON_TERM", "value": "1500"}],
                     "volumeMounts": [{"name": "effects", "mountPath": "/effects"}]}],
                     "volumes": [{"name": "effects", "hostPath": {"path": str(self.folder)}}]}}}}
         stage.time.sleep(5)  # a policy acts some seconds after it was made

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import stage
-from pods import ROOT, WORK, helm, kubectl, node, on_our_node, run
+from pods import WORK, helm, kubectl, on_our_node
 from stage import BALANCED, Scenario, wait_for
 
 AT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -16,15 +16,11 @@ def reads_to_the_end(text):
     return " ".join(text.split())
 
 
-class WithoutWork(Scenario):
-    """Nobody comes to lead here, or not with a worker."""
+class Pod(Scenario):
+    """A hand-written Pod with nothing but the sidecar, which never comes to lead."""
 
     def tearDown(self):
         pass
-
-
-class Pod(WithoutWork):
-    """A hand-written Pod with nothing but the sidecar."""
 
     def start(self, *sources, image=None):
         image = image or f"{stage.image['repository']}:{stage.image['tag']}"
@@ -68,8 +64,7 @@ class Pod(WithoutWork):
         foreign = WORK / "foreign"
         foreign.write_bytes(program)
         foreign.chmod(0o755)
-        run(ROOT / "e2e/image", "foreign:test", WORK / "foreign.tar", f"{foreign}=/baton", "--", "/baton")
-        node("ctr", "image", "import", WORK / "foreign.tar")
+        stage.pack("foreign:test", f"{foreign}=/baton", "--", "/baton")
         self.start(image="foreign:test")
         code, said = self.ended()
         self.assertNotEqual(0, code)
@@ -96,7 +91,7 @@ class Rights(Scenario):
                 "name": "injected", "labels": {"app": "worker"}, "annotations": {"baton/election": "worker"}},
             "spec": {"serviceAccountName": "unbound", "automountServiceAccountToken": False, "containers": [{
                 "name": "worker", "image": "worker:test", "imagePullPolicy": "Never", "command": ["/worker", "work"],
-                "env": [{"name": "POD", "value": "injected"}],
+                "env": [{"name": "POD", "value": "injected"}, {"name": "RESOURCE", "value": self.namespace}],
                 "volumeMounts": [{"name": "effects", "mountPath": "/effects"}]}],
                 "volumes": [{"name": "effects", "hostPath": {"path": str(self.folder)}}]}}))
         account = f"system:serviceaccount:{self.namespace}:unbound"
@@ -118,7 +113,7 @@ class Rights(Scenario):
         self.k("wait", "--for=condition=Ready", "pod/injected", "--timeout=60s")
 
 
-class Strategy(WithoutWork):
+class Strategy(Scenario):
     def test_check_warns_and_never_fails(self):
         """Of a grace period within the renew deadline, and of a roll-out that gets stuck."""
         self.install(baton={**BALANCED, "readiness": "leader", "replicas": 1, "terminationGracePeriodSeconds": 12})

@@ -72,7 +72,13 @@ class Node(Scenario):
             deleted = stage.now_ns()
             self.k("delete", "pod", old.pod, "--wait=false")
             self.leading(other_than=[old.pod], seconds=150)
+            over = self.last_hand_over()
         finally:
             stage.pods.signal_component("kubelet", stage.pods.signal.SIGCONT)
+        self.assertEqual((None, None), (over.sigterm, over.ended), "the kubelet was not stopped")
+        self.assert_not_released(over)
+        self.assertLess(0, over.acquired)
+        self.assertLess(over.acquired, over.gap)
         last = next(t for t in stage.pods.terms_of(self.lines()) if t.token == old.token).last_ns
+        self.assertLess(deleted, last)
         self.note(f"it acted until {(last - deleted) / 1e9:.1f} s after its deletion")

@@ -105,24 +105,36 @@ def served_late(answers):
     return found
 
 
-def told_no_by(answers, versions):
-    """How many by the leader of that moment or the one before it, and how many by another Pod."""
+def terms_in(versions):
+    """[(when it began, its token, its Pod)], in order."""
     terms = {}
     for each in versions:
         if each.holder:
-            terms.setdefault(each.token, (each.time_ns, each.holder.partition("_")[0]))
-    two, others = 0, 0
+            terms.setdefault(each.token, (each.time_ns, each.token, each.holder.partition("_")[0]))
+    return sorted(terms.values())
+
+
+def served_by_former(answers, terms):
+    """Of a token that a later one had followed before the request was sent."""
+    return [each for each in answers if each.what == "served" and any(
+        token > each.token and begun_ns < each.sent_ns for begun_ns, token, _ in terms)]
+
+
+def told_no_by(answers, terms):
+    """How many by the leader of that moment or the one before it, by one further back, by a Pod that
+    had never led."""
+    count = collections.Counter()
     for each in answers:
         if each.what == "told no":
-            leaders = [pod for begun_ns, pod in sorted(terms.values()) if begun_ns < each.came_ns][-2:]
-            two, others = two + (each.pod in leaders), others + (each.pod not in leaders)
-    return two, others
+            leaders = [pod for begun_ns, _, pod in terms if begun_ns < each.came_ns]
+            count["two" if each.pod in leaders[-2:] else "former" if each.pod in leaders else "standby"] += 1
+    return count["two"], count["former"], count["standby"]
 
 
 @on_our_node
 class Requests(Scenario):
     app = "worker"
-    others_may_answer = False  # a Pod that leads no more, two hand-overs later
+    former_may_answer = False  # a Pod that leads no more, two hand-overs later: it says no
 
     def pods(self):
         return self.get("pods", "-l", f"app={self.app}")
@@ -138,18 +150,22 @@ class Requests(Scenario):
                 last[each.token] = each.came_ns
         released = {version.token: version.time_ns for version in self.watch.versions if version.is_released}
         pairs = list(zip(sorted(first), sorted(first)[1:]))
-        leaders, others = told_no_by(fresh, self.watch.versions)
+        terms = terms_in(self.watch.versions)
+        leaders, former, standbys = told_no_by(fresh, terms)
         count = collections.Counter(each.what for each in fresh)
         ends = collections.Counter(each.what for each in kept)
         self.note(f"{title}: {len(pairs)} hand-overs; between two leaders' answers "
                   f"{self.times((first[new] - last[old]) / 1e6 for old, new in pairs)}; from the release on "
                   f"{self.times((first[new] - released[old]) / 1e6 for old, new in pairs if old in released)}")
         self.note(f"    {len(fresh)} requests: {count['refused']} refused, {count['broken']} broken, {leaders} told no "
-                  f"by the leader that was, {others} by another; kept connection: {ends['told no']} times told "
-                  f"no and closed, {ends['refused'] + ends['broken']} times broken")
+                  f"by the leader that was, {former} by one before it, {standbys} by a Pod that had never led; kept "
+                  f"connection: {ends['told no']} times told no and closed, "
+                  f"{ends['refused'] + ends['broken']} times broken")
         self.assertEqual([], served_late(fresh + kept))
-        if not self.others_may_answer:
-            self.assertEqual(0, others, "requests reached a standby")
+        self.assertEqual([], served_by_former(fresh + kept, terms))
+        self.assertEqual(0, standbys, "requests reached a standby")
+        if not self.former_may_answer:
+            self.assertEqual(0, former, "requests reached a leader of long ago")
         return count["refused"]
 
     @staticmethod
@@ -226,11 +242,15 @@ class Traffic(Requests):
         self.assertEqual(0, refused, "the Service led nowhere while no Pod went")
 
     def test_by_label(self):
+        """`kubectl get pods -L` tells who leads."""
         self.play(baton={**BALANCED, "leaderService": {"by": "label", "ports": PORTS}})
+        table = self.k("get", "pods", "-L", "baton/leader").stdout.splitlines()
+        self.timeline += table
+        self.assertEqual([self.leading().pod], [line.split()[0] for line in table if line.split()[-1] == "worker"])
 
     def test_by_readiness(self):
         """The old leader's probe must fail first, and kube-proxy take that in: meanwhile both get requests."""
-        self.others_may_answer = True
+        self.former_may_answer = True
         service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "worker"},
                    "spec": {"selector": {"app": "worker"}, "ports": PORTS}}
         self.k("apply", "-f", "-", input=json.dumps(service))
@@ -285,7 +305,7 @@ class TrafficExamples(Examples):
 
 class StatefulSetExample(Examples):
     app = election = "statefulset"
-    others_may_answer = True  # by readiness
+    former_may_answer = True  # by readiness
 
     def test_traffic(self):
         self.play_example("statefulset", "StatefulSet", service="leader")
