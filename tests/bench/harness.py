@@ -6,6 +6,7 @@ Times are CLOCK_BOOTTIME in nanoseconds, the clock of baton's deadlines, which e
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -46,11 +47,14 @@ def until(condition, timeout_s, what):
 
 
 def start(command, log):
-    """A process that the kernel ends with this one."""
+    """A process that the kernel ends with this one. The benchmark's own variables are no settings
+    of baton's."""
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("BATON_")}
     with open(log, "ab") as output:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
 
 
 _ports = set()

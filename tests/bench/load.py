@@ -81,6 +81,9 @@ def measure(stage, report, quick):
             for crowd in crowds:
                 crowd.settle()
             idle(stage, report, own, idle_s, f"{kind}, {elections} elections of 3")
+    for (size, ours), (_, theirs) in zip(requests["baton"], requests["client-go"]):
+        report.goal(SECTION, f"requests of client-go over baton's, {size} candidates",
+                    theirs / ours, 1, at_most=False)
     report.plot(SECTION, "requests-against-candidates", plots.lines(
         "Requests to the API server while nothing happens", requests,
         "candidates of one election", "requests/s"))
