@@ -3,6 +3,7 @@
 Times are CLOCK_BOOTTIME in nanoseconds, the clock of baton's deadlines, which every process shares.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -225,9 +226,10 @@ class Cluster:
             "GET", f"{LEASES}?watch=true&fieldSelector=metadata.name%3D{name}")
         versions = []
         def follow():
-            for line in stream:
-                lease = json.loads(line)["object"]
-                versions.append((now_ns(), lease["spec"].get("holderIdentity", "")))
+            with contextlib.suppress(TimeoutError):  # nothing happens to the Lease any more
+                for line in stream:
+                    lease = json.loads(line)["object"]
+                    versions.append((now_ns(), lease["spec"].get("holderIdentity", "")))
         threading.Thread(target=follow, daemon=True).start()
         return versions
 
