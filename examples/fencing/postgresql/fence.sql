@@ -18,26 +18,31 @@ CREATE FUNCTION fence.pass(scope text, token text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   highest bigint;
+  passed text;
 BEGIN
   IF token IS NULL OR token !~ '^[1-9][0-9]{0,17}$' THEN
     RAISE 'not a fencing token: %; tokens are 1 to 999999999999999999', coalesce(token, 'none')
       USING ERRCODE = 'ZB400';
   END IF;
-  -- A leader that is stopped inside its transaction must not keep its successor waiting for long.
-  PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
-  UPDATE fence.fences f SET token = pass.token::bigint
-    WHERE f.scope = pass.scope AND f.token < pass.token::bigint;
-  -- Held until the end of the transaction: a higher token waits for it, the same one does not.
-  SELECT f.token INTO highest FROM fence.fences f WHERE f.scope = pass.scope FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE 'no fence has the scope %', coalesce(scope, 'none') USING ERRCODE = 'ZB403';
+  -- The lock is held until the end of the transaction: a higher token waits for it, the same does not.
+  SELECT f.token INTO highest FROM fence.fences f
+    WHERE f.scope = pass.scope AND f.token >= pass.token::bigint FOR SHARE;
+  IF NOT FOUND THEN -- the first of its term
+    UPDATE fence.fences f SET token = pass.token::bigint
+      WHERE f.scope = pass.scope AND f.token < pass.token::bigint;
+    SELECT f.token INTO highest FROM fence.fences f WHERE f.scope = pass.scope FOR SHARE;
+    IF NOT FOUND THEN
+      RAISE 'no fence has the scope %', coalesce(scope, 'none') USING ERRCODE = 'ZB403';
+    END IF;
   END IF;
   IF token::bigint < highest THEN
     RAISE 'stale fencing token % in scope %: the highest seen is %', token, scope, highest
       USING ERRCODE = 'ZB409', DETAIL = highest;
   END IF;
-  PERFORM set_config('fence.passed',
-                     coalesce(current_setting('fence.passed', true), '') || '[' || scope || ']', true);
+  -- For this transaction: who is stopped inside it must not keep the successor waiting for long.
+  passed := set_config('idle_in_transaction_session_timeout', '2s', true);
+  passed := coalesce(current_setting('fence.passed', true), '') || '[' || scope || ']';
+  passed := set_config('fence.passed', passed, true);
 END $$;
 
 -- For tables that nobody may write unfenced, by mistake or by hand:
