@@ -78,7 +78,7 @@ BESIDE_FLOOR = {  # with 2 followers; with other numbers the first alone
     "POST /resign?drained=true": end_by_resign,
     "held event stream closes after SIGTERM": end_by_held_stream_later,
 }
-FOLLOWERS = {1: (30, 100), 2: (60, 300), 9: (20, 100), 99: (8, 40)}  # rounds: quick, full
+FOLLOWERS = {1: (20, 100), 2: (45, 300), 9: (15, 100), 99: (8, 40)}  # rounds: quick, full
 # A pause before each end, so that the retries of a peer stand anywhere in their period.
 PAUSES_S = {"baton": (0.2, 0.6), "client-go": (1, 3.4)}
 PEERS = {  # name: Lease, pause, asked by name, flags
@@ -149,7 +149,7 @@ def measure(stage, report, quick):
     candidates.release(stage, [LEASES["baton"], PROOFLESS_LEASE, *SERIES_LEASES.values(),
                                *([] if quick else IDLE_LEASES)])
     peers = measure_ways(stage, report, quick)
-    peers |= measure_peers(stage, report, 3 if quick else 12)
+    peers |= measure_peers(stage, report, 2 if quick else 12)
     times = measure_beside_floor(stage, report, quick) | peers
     if quick:
         report.note(FLOOR_SECTION, f"Left out by --quick: followers that were idle for {IDLE_S} s.")
