@@ -2,32 +2,27 @@
 // Linux.
 //
 //   baton::Client client;
-//   client.lead([](baton::Term& term) {               // called once for each term that this Pod
-//   leads
-//     while (term.pause(std::chrono::seconds(1))) {   // true: a second has passed, the term still
-//     holds
-//       write(term.token(), std::min<baton::Duration>(std::chrono::seconds(3), term.remaining()));
+//   client.lead([](baton::Term& term) {              // called for each term that this Pod leads
+//     while (term.pause(std::chrono::seconds(1))) {  // a second passed, the term holds
+//       write(term.headers(), std::min<baton::Duration>(3s, term.remaining()));
 //     }
 //   });
 //
 // Promised
 // - Work starts only after the sidecar's yes, over a connection that is still open, before its
-// deadline.
+//   deadline.
 // - leading(), remaining() and pause() ask CLOCK_BOOTTIME at that moment: no thread, timer or
-// answer need
-//   come in time. Once a term is over they say so for ever.
+//   answer need come in time. Once a term is over they say so for ever.
 // - No answer is no: refused, silent, garbled, cut off, the last deadline holds and nothing longer.
 // - Another term id is a loss, then a gain, also if the Pod never ceased to lead.
 // - The connection that tells the sidecar that work runs (hold=true) is closed by this header only
-// while
-//   no work runs. So end in it what it began: threads, requests and child processes too.
+//   while no work runs. So end in it what it began: threads, requests and child processes too.
 //
 // Not promised
 // - That work stops: nothing can stop it. Ask before each piece, bound each by remaining(), or use
 //   on_loss().
 // - That a process paused between asking and acting does nothing late: only a resource that checks
-// the
-//   token can refuse that. Send the token with each effect; tell a refusal by rejected().
+//   the token can refuse that. Send headers() with each effect; tell a refusal by rejected().
 //
 // After a loss work is to return; what it throws then is taken for its consequence and dropped. If
 // it returns or throws while it leads, the term is resigned and lead() ends with it. stop() ends
@@ -72,12 +67,22 @@ namespace baton {
 using Duration = std::chrono::nanoseconds;
 class Client;
 
+namespace internal {
+struct Answer {
+  bool leads = false;
+  std::string term_id = {}, scope = {};
+  std::int64_t token = 0, deadline_ns = 0;
+};
+}  // namespace internal
+
 /// One leadership as one call of the work sees it. Any thread may call any method while the work
 /// runs.
 class Term {
  public:
   std::int64_t token() const { return token_; }
   const std::string& term_id() const { return term_id_; }
+  /// NAMESPACE/ELECTION.
+  const std::string& scope() const { return scope_; }
 
   /// Until the deadline as it is known now; 0 once the term is over.
   Duration remaining();
@@ -95,19 +100,27 @@ class Term {
   bool drained();
   /// The application has recovered its state (the sidecar's gate on warming up, if it is set).
   bool ready();
+  /// Of a request or message that has an effect: the token, and the scope that its receiver fences
+  /// by: the election's for "", or another that was agreed on with it. Throws std::invalid_argument
+  /// if that is not 1 to 512 visible ASCII characters.
+  std::map<std::string, std::string> headers(const std::string& scope = "") const;
   /// Of (token, operation id), for effects that check no token: the same for each try in this term.
   /// In a later term it is another one; what must never happen twice takes the operation id alone.
   std::string idempotency_key(const std::string& operation) const;
 
  private:
   friend class Client;
-  Term(Client& client, std::string term_id, std::int64_t token, std::int64_t deadline_ns)
-      : client_(client), term_id_(std::move(term_id)), token_(token), deadline_ns_(deadline_ns) {}
+  Term(Client& client, const internal::Answer& answer)
+      : client_(client),
+        term_id_(answer.term_id),
+        scope_(answer.scope),
+        token_(answer.token),
+        deadline_ns_(answer.deadline_ns) {}
   Duration left();  // remaining(), under the client's mutex
   void give_up();
 
   Client& client_;
-  const std::string term_id_;
+  const std::string term_id_, scope_;
   const std::int64_t token_;
   // Guarded by the client's mutex.
   std::int64_t deadline_ns_;
@@ -256,6 +269,15 @@ inline int status_of(std::string_view text) {
   return std::atoi(std::string(digits).c_str());
 }
 
+inline const std::string& visible(const std::string& text, std::size_t most, const char* what) {
+  const auto is_visible = [](char letter) { return letter >= '!' && letter <= '~'; };
+  if (!text.empty() && text.size() <= most && std::all_of(text.begin(), text.end(), is_visible)) {
+    return text;
+  }
+  throw std::invalid_argument(std::string(what) + " has 1 to " + std::to_string(most) +
+                              " visible ASCII characters");
+}
+
 inline std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char letter : text) {
@@ -332,12 +354,6 @@ class Members {
   std::size_t at_ = 0;
 };
 
-struct Answer {
-  bool leads = false;
-  std::string term_id = {};
-  std::int64_t token = 0, deadline_ns = 0;
-};
-
 /// Empty if that is no status document.
 inline std::optional<Answer> read_answer(std::string_view text) {
   const auto members = Members(text).read();
@@ -360,13 +376,14 @@ inline std::optional<Answer> read_answer(std::string_view text) {
   const auto number = [&](const std::string& value) {
     return is_of(value, "0123456789", 18) && value[0] != '0' ? std::atoll(value.c_str()) : 0;
   };
-  const Answer answer{true, text_in("termId"), number(text_in("fencingToken")),
-                      number(text_in("deadlineBoottimeNs"))};
+  const std::string space = text_in("namespace"), election = text_in("election");
+  const Answer answer{true, text_in("termId"), space + "/" + election,
+                      number(text_in("fencingToken")), number(text_in("deadlineBoottimeNs"))};
   const std::string valid = member("validForMs");
-  const bool is_whole =
-      is_of(answer.term_id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-",
-            100) &&
-      answer.token > 0 && is_of(valid, "0123456789", 10);
+  const char* name = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-";
+  const bool is_whole = is_of(answer.term_id, name, 100) && is_of(space, name, 253) &&
+                        is_of(election, name, 253) && answer.token > 0 &&
+                        is_of(valid, "0123456789", 10);
   // More left than the sidecar saw when it wrote that: its clock is not ours. No yes can be trusted
   // then.
   const std::int64_t left = answer.deadline_ns - boottime_ns();
@@ -502,7 +519,7 @@ class Client {
     while (!is_stopping_) {
       if (answer_ && answer_->leads && answer_->term_id != done_ &&
           internal::boottime_ns() < answer_->deadline_ns) {
-        term_.reset(new Term(*this, answer_->term_id, answer_->token, answer_->deadline_ns));
+        term_.reset(new Term(*this, *answer_));
         return true;
       }
       changed_.wait_for(lock, internal::kTick);
@@ -773,13 +790,14 @@ inline bool Term::ready() {
   return status == 200 || status == 202;
 }
 
+inline std::map<std::string, std::string> Term::headers(const std::string& scope) const {
+  return {
+      {"Baton-Fencing-Token", std::to_string(token_)},
+      {"Baton-Fencing-Scope", scope.empty() ? scope_ : internal::visible(scope, 512, "a scope")}};
+}
+
 inline std::string Term::idempotency_key(const std::string& operation) const {
-  const auto is_visible = [](char letter) { return letter >= '!' && letter <= '~'; };
-  if (operation.empty() || operation.size() > 200 ||
-      !std::all_of(operation.begin(), operation.end(), is_visible)) {
-    throw std::invalid_argument("an operation id has 1 to 200 visible ASCII characters");
-  }
-  return std::to_string(token_) + ":" + operation;
+  return std::to_string(token_) + ":" + internal::visible(operation, 200, "an operation id");
 }
 
 }  // namespace baton

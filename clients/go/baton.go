@@ -5,7 +5,7 @@
 //	err := baton.Must("").Lead(ctx, func(term *baton.Term) error { // called once for each term led
 //		for term.Pause(time.Second) { // true: a second has passed and the term still holds
 //			ctx, done := term.WithTimeout(3 * time.Second)
-//			write(ctx, term.Token)
+//			write(ctx, term.Headers(""))
 //			done()
 //		}
 //		return nil
@@ -23,7 +23,7 @@
 // Not promised:
 //   - That work stops: Go cannot stop it. Pass the term as the context, or ask before each piece.
 //   - That a process paused between asking and acting does nothing late: only a resource that checks the
-//     token can refuse that. Send Token with each effect; tell a refusal by Rejected.
+//     token can refuse that. Send Headers with each effect; tell a refusal by Rejected.
 //   - That a timeout of package context on a Term is kept: the Term's deadline moves with each renewal, and
 //     context.WithTimeout drops its own where the parent's looks sooner. Use Term.WithTimeout.
 //
@@ -67,6 +67,7 @@ const (
 
 var (
 	termID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,100}$`)
+	name   = regexp.MustCompile(`^[0-9A-Za-z._-]{1,253}$`)
 	whole  = regexp.MustCompile(`^[1-9][0-9]{0,17}$`) // tokens end at 10^18-1, deadlines after 31 years
 	status = regexp.MustCompile(`^HTTP/1\.[01] (\d{3})(?:\s|$)`)
 	events = regexp.MustCompile(`(?i)\r\ncontent-type:[ \t]*text/event-stream[ \t]*(;|\r|$)`)
@@ -92,6 +93,7 @@ type Term struct {
 	context.Context // ends with the term
 	Token           int64
 	TermID          string
+	Scope           string // NAMESPACE/ELECTION
 
 	client                *Client
 	deadline              int64
@@ -186,14 +188,30 @@ func (t *Term) Ready() bool {
 	return answered == 200 || answered == 202
 }
 
+// Headers are those of a request or message that has an effect: the token, and the scope that its receiver fences
+// by: the election's for "", or another that was agreed on with it. It panics if that is not 1 to 512 visible ASCII
+// characters: a scope is the program's, never an input.
+func (t *Term) Headers(scope string) map[string]string {
+	if scope == "" {
+		scope = t.Scope
+	} else if !isVisible(scope, 512) {
+		panic("baton: a scope has 1 to 512 visible ASCII characters")
+	}
+	return map[string]string{"Baton-Fencing-Token": strconv.FormatInt(t.Token, 10), "Baton-Fencing-Scope": scope}
+}
+
 // IdempotencyKey is of (token, operation id), for effects that check no token: the same for each try in this
 // term. In a later term it is another one; what must never happen twice takes the operation id alone.
 func (t *Term) IdempotencyKey(operation string) (string, error) {
-	isOdd := func(letter rune) bool { return letter < '!' || letter > '~' }
-	if len(operation) == 0 || len(operation) > 200 || strings.ContainsFunc(operation, isOdd) {
+	if !isVisible(operation, 200) {
 		return "", errors.New("an operation id has 1 to 200 visible ASCII characters")
 	}
 	return fmt.Sprintf("%d:%s", t.Token, operation), nil
+}
+
+func isVisible(text string, most int) bool {
+	isOdd := func(letter rune) bool { return letter < '!' || letter > '~' }
+	return len(text) >= 1 && len(text) <= most && !strings.ContainsFunc(text, isOdd)
 }
 
 func (t *Term) giveUp() {
@@ -208,6 +226,7 @@ type answer struct {
 	termID   string
 	token    int64
 	deadline int64
+	scope    string
 }
 
 // Client is the sidecar as this process sees it.
@@ -297,7 +316,8 @@ func (c *Client) nextTerm(ctx context.Context) *Term {
 		c.mutex.Lock()
 		if a := c.answer; a != nil && a.leads && a.termID != c.done && boottime() < a.deadline {
 			inner, cancel := context.WithCancelCause(ctx)
-			c.term = &Term{Context: inner, Token: a.token, TermID: a.termID, client: c, deadline: a.deadline, cancel: cancel}
+			c.term = &Term{Context: inner, Token: a.token, TermID: a.termID, Scope: a.scope, client: c, deadline: a.deadline,
+				cancel: cancel}
 			c.mutex.Unlock()
 			return c.term
 		}
@@ -578,13 +598,14 @@ func readAnswer(data []byte) (answer, bool) {
 		return answer{}, false
 	}
 	texts := map[string]string{}
-	forms := map[string]*regexp.Regexp{"termId": termID, "fencingToken": whole, "deadlineBoottimeNs": whole}
-	for name, form := range forms {
+	forms := map[string]*regexp.Regexp{"termId": termID, "fencingToken": whole, "deadlineBoottimeNs": whole,
+		"namespace": name, "election": name}
+	for key, form := range forms {
 		var text string
-		if json.Unmarshal(fields[name], &text) != nil || !form.MatchString(text) {
+		if json.Unmarshal(fields[key], &text) != nil || !form.MatchString(text) {
 			return answer{}, true
 		}
-		texts[name] = text
+		texts[key] = text
 	}
 	token, _ := strconv.ParseInt(texts["fencingToken"], 10, 64)
 	deadline, _ := strconv.ParseInt(texts["deadlineBoottimeNs"], 10, 64)
@@ -593,7 +614,7 @@ func readAnswer(data []byte) (answer, bool) {
 	if left := deadline - boottime(); err != nil || left <= 0 || left > (validMs+1)*1_000_000 {
 		return answer{}, true
 	}
-	return answer{true, texts["termId"], token, deadline}, true
+	return answer{true, texts["termId"], token, deadline, texts["namespace"] + "/" + texts["election"]}, true
 }
 
 func request(at address, limit time.Duration, what, body string) (net.Conn, error) {

@@ -25,7 +25,7 @@ import java.util.regex.Pattern;
  * <pre>{@code
  * new Baton().lead(term -> {                          // called once for each term that this Pod leads
  *   while (term.pause(Duration.ofSeconds(1))) {       // true: a second has passed, the term still holds
- *     write(term.token(), term.remaining());
+ *     write(term.headers(), term.remaining());
  *   }
  * });
  * }</pre>
@@ -45,7 +45,7 @@ import java.util.regex.Pattern;
  * <ul>
  * <li>That work stops: an interrupt is a request. Ask before each piece, bound each by remaining().
  * <li>That a process paused between asking and acting does nothing late: only a resource that checks the token
- *     can refuse that. Send the token with each effect; tell a refusal by rejected().
+ *     can refuse that. Send headers() with each effect; tell a refusal by rejected().
  * </ul>
  * <p>After a loss work is to return; what it throws then is taken for its consequence and dropped. If it returns
  * or throws while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it in a
@@ -66,6 +66,7 @@ public final class Baton {
   private static final long SILENCE_MS = 40_000; // of a stream that beats every 15 s
   private static final int LONGEST = 65536; // bytes of a head or an event
   private static final Pattern TERM_ID = Pattern.compile("\"([0-9A-Za-z._-]{1,100})\"");
+  private static final Pattern NAME = Pattern.compile("\"([0-9A-Za-z._-]{1,253})\"");
   private static final Pattern WHOLE = Pattern.compile("\"([1-9][0-9]{0,17})\""); // a deadline: 31 years
   private static final Pattern STATUS = Pattern.compile("HTTP/1\\.[01] (\\d{3})(?:\\s|$)");
   private static final Pattern EVENTS =
@@ -119,18 +120,23 @@ public final class Baton {
   public final class Term {
     private final String termId;
     private final long token;
+    private final String scope;
     private long deadlineNs;
     private boolean over, lapsed, givenUp, interrupted;
 
     private Term(Answer answer) {
       termId = answer.termId();
       token = answer.token();
+      scope = answer.scope();
       deadlineNs = answer.deadlineNs();
     }
 
     public long token() { return token; }
 
     public String termId() { return termId; }
+
+    /** NAMESPACE/ELECTION. */
+    public String scope() { return scope; }
 
     /** Until the deadline as it is known now; zero once the term is over. */
     public Duration remaining() {
@@ -199,15 +205,25 @@ public final class Baton {
       return status == 200 || status == 202;
     }
 
+    /** Of a request or message that has an effect: the token, and the election's scope. */
+    public Map<String, String> headers() {
+      return headers(scope);
+    }
+
+    /**
+     * Of one whose receiver fences by another scope, which was agreed on with it.
+     * @throws IllegalArgumentException if that is not 1 to 512 visible ASCII characters
+     */
+    public Map<String, String> headers(String scope) {
+      return Map.of("Baton-Fencing-Token", "" + token, "Baton-Fencing-Scope", visible(scope, 512, "a scope"));
+    }
+
     /**
      * Of (token, operation id), for effects that check no token: the same for each try in this term. In a later
      * term it is another one; what must never happen twice takes the operation id alone.
      */
     public String idempotencyKey(String operation) {
-      if (!operation.matches("[!-~]{1,200}")) {
-        throw new IllegalArgumentException("an operation id has 1 to 200 visible ASCII characters");
-      }
-      return token + ":" + operation;
+      return token + ":" + visible(operation, 200, "an operation id");
     }
 
     private void end() {
@@ -501,6 +517,11 @@ public final class Baton {
     if (interrupted) Thread.currentThread().interrupt();
   }
 
+  private static String visible(String text, int most, String what) {
+    if (text.matches("[!-~]{1," + most + "}")) return text;
+    throw new IllegalArgumentException(what + " has 1 to " + most + " visible ASCII characters");
+  }
+
   private static int statusOf(CharSequence head) {
     var first = STATUS.matcher(head);
     return first.lookingAt() ? Integer.parseInt(first.group(1)) : 0;
@@ -513,8 +534,8 @@ public final class Baton {
     return out + "}";
   }
 
-  private record Answer(boolean leads, String termId, long token, long deadlineNs) {
-    static final Answer NO = new Answer(false, "", 0, 0);
+  private record Answer(boolean leads, String termId, long token, long deadlineNs, String scope) {
+    static final Answer NO = new Answer(false, "", 0, 0, "");
 
     /** Null if that is no status document. */
     static Answer read(String text) {
@@ -525,12 +546,18 @@ public final class Baton {
       var termId = TERM_ID.matcher(members.getOrDefault("termId", ""));
       var token = WHOLE.matcher(members.getOrDefault("fencingToken", ""));
       var deadline = WHOLE.matcher(members.getOrDefault("deadlineBoottimeNs", ""));
+      var namespace = NAME.matcher(members.getOrDefault("namespace", ""));
+      var election = NAME.matcher(members.getOrDefault("election", ""));
       String validMs = members.getOrDefault("validForMs", "");
-      if (!termId.matches() || !token.matches() || !deadline.matches() || !validMs.matches("[0-9]{1,10}")) return NO;
+      if (!termId.matches() || !token.matches() || !deadline.matches() || !validMs.matches("[0-9]{1,10}")
+          || !namespace.matches() || !election.matches()) {
+        return NO;
+      }
       long deadlineNs = Long.parseLong(deadline.group(1)), left = deadlineNs - boottimeNs();
       // More left than the sidecar saw when it wrote that: its clock is not ours. No yes can be trusted then.
       if (left <= 0 || left > (Long.parseLong(validMs) + 1) * 1_000_000) return NO;
-      return new Answer(true, termId.group(1), Long.parseLong(token.group(1)), deadlineNs);
+      return new Answer(true, termId.group(1), Long.parseLong(token.group(1)), deadlineNs,
+          namespace.group(1) + "/" + election.group(1));
     }
   }
 

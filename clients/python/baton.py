@@ -2,7 +2,7 @@
 
     def work(term):                        # called once for each term that this Pod leads
         while term.pause(1):               # true: a second has passed and the term still holds
-            write(token=term.token, timeout=min(3, term.remaining()))
+            write(headers=term.headers(), timeout=min(3, term.remaining()))
 
     Baton().lead(work)
 
@@ -18,7 +18,7 @@ Promised
 Not promised
 - That work stops: Python cannot stop it. Ask before each piece, bound each by remaining(), or use on_loss().
 - That a process paused between asking and acting does nothing late: only a resource that checks the token
-  can refuse that. Send the token with each effect; tell a refusal by rejected().
+  can refuse that. Send headers() with each effect; tell a refusal by rejected().
 
 After a loss work() is to return; what it raises then is taken for its consequence and dropped. If it returns
 or raises while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it at SIGTERM.
@@ -44,6 +44,7 @@ _ANSWER_S = 5  # for the head of an answer, and for the answer to a call
 _SILENCE_S = 40  # of a stream that beats every 15 s
 _LONGEST = 65536  # bytes of a head or an event
 _TERM_ID = re.compile(r"[0-9A-Za-z._-]{1,100}")
+_NAME = re.compile(r"[0-9A-Za-z._-]{1,253}")
 _WHOLE = re.compile(r"[1-9][0-9]{0,17}")  # tokens end at 10^18-1, deadlines after 31 years
 
 
@@ -55,7 +56,7 @@ class Term:
     """One leadership as one call of work() sees it. Any thread may call any method."""
 
     def __init__(self, baton, answer):
-        self.term_id, self.token, self._deadline_ns = answer
+        self.term_id, self.token, self._deadline_ns, self.scope = answer  # scope: NAMESPACE/ELECTION
         self._baton = baton
         self._over = self._lapsed = self._given_up = False
         self._hooks = []
@@ -105,12 +106,16 @@ class Term:
         """The application has recovered its state (the sidecar's gate on warming up, if it is set)."""
         return self._baton._post("/ready-to-lead", {"termId": self.term_id}) in (200, 202)
 
+    def headers(self, scope=""):
+        """Of a request or message that has an effect: the token, and the scope that its receiver fences by:
+        the election's, or another that was agreed on with it (1 to 512 visible ASCII characters)."""
+        return {"Baton-Fencing-Token": str(self.token),
+                "Baton-Fencing-Scope": _visible(scope, 512, "a scope") if scope else self.scope}
+
     def idempotency_key(self, operation):
         """Of (token, operation id), for effects that check no token: the same for each try in this term. In
         a later term it is another one; what must never happen twice takes the operation id alone."""
-        if not re.fullmatch(r"[!-~]{1,200}", operation):
-            raise ValueError("an operation id has 1 to 200 visible ASCII characters")
-        return f"{self.token}:{operation}"
+        return f"{self.token}:{_visible(operation, 200, 'an operation id')}"
 
     def _end(self, given_up=False):
         with self._baton._changed:
@@ -135,7 +140,7 @@ class Baton:
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
         self._term = None  # while work() runs
-        self._answer = None  # the last of the stream that is open: (term id, token, deadline), () for no
+        self._answer = None  # the last of the stream that is open: (term id, token, deadline, scope), () for no
         self._done = ""  # the term that was given up, never to be worked in again
         self.problem = ""  # why there is no answer, for people
 
@@ -347,6 +352,12 @@ class Baton:
         return 0
 
 
+def _visible(text, most, what):
+    if not re.fullmatch(f"[!-~]{{1,{most}}}", text):
+        raise ValueError(f"{what} has 1 to {most} visible ASCII characters")
+    return text
+
+
 class _Events:
     """The answer to the request for the stream, from its bytes. HTTP/1.0, so the body is the events."""
 
@@ -396,23 +407,23 @@ class _Events:
 
 
 def _read_answer(data):
-    """(term id, token, deadline), () for no, None if that is no status document."""
+    """(term id, token, deadline, scope), () for no, None if that is no status document."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not isinstance(document.get("isLeader"), bool):
         return None
-    term_id, token, deadline, valid_ms = map(
-        document.get, ("termId", "fencingToken", "deadlineBoottimeNs", "validForMs"))
-    texts = ((_TERM_ID, term_id), (_WHOLE, token), (_WHOLE, deadline))
+    term_id, token, deadline, valid_ms, namespace, election = map(document.get, (
+        "termId", "fencingToken", "deadlineBoottimeNs", "validForMs", "namespace", "election"))
+    texts = ((_TERM_ID, term_id), (_WHOLE, token), (_WHOLE, deadline), (_NAME, namespace), (_NAME, election))
     if not document["isLeader"] or type(valid_ms) is not int or not all(
             isinstance(text, str) and form.fullmatch(text) for form, text in texts):
         return ()
     # More left than the sidecar saw when it wrote that: its clock is not ours. No yes can be trusted then.
     if not 0 < int(deadline) - boottime_ns() <= (valid_ms + 1) * 1_000_000:
         return ()
-    return term_id, int(token), int(deadline)
+    return term_id, int(token), int(deadline), f"{namespace}/{election}"
 
 
 def _request(address, limit, what, body):

@@ -5,7 +5,7 @@
  *
  *     await new Baton().lead(async (term) => {       // called once for each term that this Pod leads
  *       while (await term.pause(1000)) {             // true: a second has passed and the term still holds
- *         await write(term.token, AbortSignal.any([term.signal, AbortSignal.timeout(3000)]));
+ *         await write(term.headers(), AbortSignal.any([term.signal, AbortSignal.timeout(3000)]));
  *       }
  *     });
  *
@@ -23,7 +23,7 @@
  * - That work stops, nor that `signal` is aborted while a synchronous piece keeps the event loop busy: ask
  *   leading() after such a piece, not signal.aborted.
  * - That a process paused between asking and acting does nothing late: only a resource that checks the token can
- *   refuse that. Send the token with each effect; tell a refusal by rejected().
+ *   refuse that. Send headers() with each effect; tell a refusal by rejected().
  *
  * After a loss work is to return; what it throws then is taken for its consequence and dropped. If it returns or
  * throws while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it at SIGTERM.
@@ -41,6 +41,7 @@ const answerMs = 5000; // for the head of an answer, and for the answer to a cal
 const silenceMs = 40_000; // of a stream that beats every 15 s
 const longest = 65536; // bytes of a head or an event
 const termIdForm = /^[0-9A-Za-z._-]{1,100}$/;
+const nameForm = /^[0-9A-Za-z._-]{1,253}$/;
 const wholeForm = /^[1-9][0-9]{0,17}$/; // tokens end at 10^18-1, deadlines after 31 years
 const statusForm = /^HTTP\/1\.[01] (\d{3})(?:\s|$)/;
 
@@ -59,6 +60,8 @@ function boottimeNs(): bigint {
 export class Term {
   readonly termId: string;
   readonly token: bigint;
+  /** NAMESPACE/ELECTION. */
+  readonly scope: string;
   /** Aborted when the term is over. */
   readonly signal: AbortSignal;
   readonly #baton: Baton;
@@ -73,6 +76,7 @@ export class Term {
     this.#baton = baton;
     this.termId = answer.termId;
     this.token = answer.token;
+    this.scope = answer.scope;
     this.signal = this.#abort.signal;
     this.#deadlineNs = answer.deadlineNs;
   }
@@ -123,14 +127,19 @@ export class Term {
   }
 
   /**
+   * Of a request or message that has an effect: the token, and the scope that its receiver fences by: the
+   * election's, or another that was agreed on with it (1 to 512 visible ASCII characters).
+   */
+  headers(scope = this.scope): Record<string, string> {
+    return { "Baton-Fencing-Token": String(this.token), "Baton-Fencing-Scope": visible(scope, 512, "a scope") };
+  }
+
+  /**
    * Of (token, operation id), for effects that check no token: the same for each try in this term. In a later term
    * it is another one; what must never happen twice takes the operation id alone.
    */
   idempotencyKey(operation: string): string {
-    if (!/^[!-~]{1,200}$/.test(operation)) {
-      throw new RangeError("an operation id has 1 to 200 visible ASCII characters");
-    }
-    return `${this.token}:${operation}`;
+    return `${this.token}:${visible(operation, 200, "an operation id")}`;
   }
 
   #giveUp(): void {
@@ -153,7 +162,7 @@ export class Term {
 }
 
 export type Work = (term: Term) => Promise<void> | void;
-type Yes = { readonly termId: string; readonly token: bigint; readonly deadlineNs: bigint };
+type Yes = { readonly termId: string; readonly token: bigint; readonly deadlineNs: bigint; readonly scope: string };
 type Answer = Yes | "no" | null; // null: none
 
 /**
@@ -422,6 +431,11 @@ class Events {
   }
 }
 
+function visible(text: string, most: number, what: string): string {
+  if (text.length <= most && /^[!-~]+$/.test(text)) return text;
+  throw new RangeError(`${what} has 1 to ${most} visible ASCII characters`);
+}
+
 /** Null if that is no status document. */
 function readAnswer(text: string): Answer {
   let document: Record<string, unknown> | null;
@@ -431,17 +445,18 @@ function readAnswer(text: string): Answer {
     return null;
   }
   if (typeof document !== "object" || document === null || typeof document["isLeader"] !== "boolean") return null;
-  const { termId, fencingToken, deadlineBoottimeNs, validForMs } = document;
+  const { termId, fencingToken, deadlineBoottimeNs, validForMs, namespace, election } = document;
   const isOf = (value: unknown, form: RegExp): value is string => typeof value === "string" && form.test(value);
   if (!document["isLeader"] || !isOf(termId, termIdForm) || !isOf(fencingToken, wholeForm) ||
-      !isOf(deadlineBoottimeNs, wholeForm) || !Number.isSafeInteger(validForMs)) {
+      !isOf(deadlineBoottimeNs, wholeForm) || !isOf(namespace, nameForm) || !isOf(election, nameForm) ||
+      !Number.isSafeInteger(validForMs)) {
     return "no";
   }
   const deadlineNs = BigInt(deadlineBoottimeNs);
   const left = deadlineNs - boottimeNs();
   // More left than the sidecar saw when it wrote that: its clock is not ours. No yes can be trusted then.
   if (left <= 0n || left > (BigInt(validForMs as number) + 1n) * 1_000_000n) return "no";
-  return { termId, token: BigInt(fencingToken), deadlineNs };
+  return { termId, token: BigInt(fencingToken), deadlineNs, scope: `${namespace}/${election}` };
 }
 
 /** A connection with its request sent. Rejects if nobody takes it in time. */

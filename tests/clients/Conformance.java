@@ -2,6 +2,9 @@ import java.io.FileInputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 
 /** The conformance program in Java: tests/clients/README.md says what it prints. usage: [ACT [FILE]] */
 public class Conformance {
@@ -18,9 +21,26 @@ public class Conformance {
     }
   }
 
+  static String object(Map<String, String> fields) {
+    return fields.entrySet().stream().map(one -> "\"" + one.getKey() + "\":\"" + one.getValue() + "\"")
+        .collect(Collectors.joining(",", "{", "}"));
+  }
+
+  static boolean refuses(UnaryOperator<String> call, String bad) {
+    try {
+      call.apply(bad);
+      return false;
+    } catch (IllegalArgumentException e) {
+      return true;
+    }
+  }
+
   static void work(Baton.Term term) throws Exception {
     say("started", at() + ",\"token\":\"" + term.token() + "\",\"termId\":\"" + term.termId()
-        + "\",\"remainingMs\":" + term.remaining().toMillis() + ",\"key\":\"" + term.idempotencyKey("op-1") + "\"");
+        + "\",\"remainingMs\":" + term.remaining().toMillis() + ",\"key\":\"" + term.idempotencyKey("op-1")
+        + "\",\"headers\":" + object(term.headers()) + ",\"asked\":" + object(term.headers("shop/bills"))
+        + ",\"refuses\":" + (refuses(bad -> "" + term.headers(bad), "a\r\nB: c")
+            && refuses(term::idempotencyKey, "op 1")));
     for (boolean acted = false;;) {
       String at = at();
       if (!term.leading()) break;

@@ -28,6 +28,24 @@ std::string remaining(baton::Term& term) {
   return ",\"remainingMs\":" + std::to_string(left.count());
 }
 
+std::string object(const std::map<std::string, std::string>& fields) {
+  std::string out;
+  for (const auto& [name, value] : fields) {
+    out += (out.empty() ? "{\"" : ",\"") + name + "\":\"" + value + "\"";
+  }
+  return out + "}";
+}
+
+template <typename Call>
+bool refuses(Call call) {
+  try {
+    call();
+    return false;
+  } catch (const std::invalid_argument&) {
+    return true;
+  }
+}
+
 /// A moment that no rule rests on.
 void linger(int ms) { poll(nullptr, 0, ms); }
 
@@ -40,9 +58,13 @@ void work(baton::Term& term) {
     lost = true;
     changed.notify_all();
   });
+  const bool is_careful =
+      refuses([&] { term.headers("a\r\nB: c"); }) && refuses([&] { term.idempotency_key("op 1"); });
   say("started", at(now()) + ",\"token\":\"" + std::to_string(term.token()) + "\",\"termId\":\"" +
                      term.term_id() + "\"" + remaining(term) + ",\"key\":\"" +
-                     term.idempotency_key("op-1") + "\"");
+                     term.idempotency_key("op-1") + "\",\"headers\":" + object(term.headers()) +
+                     ",\"asked\":" + object(term.headers("shop/bills")) +
+                     ",\"refuses\":" + (is_careful ? "true" : "false"));
   for (bool acted = false;;) {
     const auto instant = now();
     if (!term.leading()) break;

@@ -21,9 +21,19 @@ def now():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+def refuses(call, bad):
+    try:
+        call(bad)
+        return False
+    except ValueError:
+        return True
+
+
 def work(term):
     say("started", atNs=now(), token=str(term.token), termId=term.term_id,
-        remainingMs=int(term.remaining() * 1000), key=term.idempotency_key("op-1"))
+        remainingMs=int(term.remaining() * 1000), key=term.idempotency_key("op-1"), headers=term.headers(),
+        asked=term.headers("shop/bills"),
+        refuses=refuses(term.headers, "a\r\nB: c") and refuses(term.idempotency_key, "op 1"))
     lost = threading.Event()
     term.on_loss(lost.set)
     acted = False

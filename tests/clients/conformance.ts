@@ -15,11 +15,21 @@ function now(): number { // cut to hundredths of a second
   return Number(seconds! + hundredths!) * 10_000_000;
 }
 
+function refuses(call: () => unknown): boolean {
+  try {
+    call();
+    return false;
+  } catch (error) {
+    return error instanceof RangeError;
+  }
+}
+
 async function work(term: Term): Promise<void> {
   const lost = once(term.signal, "abort");
   say("started", {
     atNs: now(), token: String(term.token), termId: term.termId, remainingMs: term.remaining(),
-    key: term.idempotencyKey("op-1"),
+    key: term.idempotencyKey("op-1"), headers: term.headers(), asked: term.headers("shop/bills"),
+    refuses: refuses(() => term.headers("a\r\nB: c")) && refuses(() => term.idempotencyKey("op 1")),
   });
   for (let acted = false; ; ) {
     const atNs = now();

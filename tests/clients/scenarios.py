@@ -143,8 +143,11 @@ def lead_and_lose(play):
     stream.no()
     first = stream.yes("a", 10**18 - 1, 30)
     expect(play.line("started")["token"] == str(10**18 - 1), play.client.lines)
-    key = play.line("started")["key"]
-    expect(key == f"{10**18 - 1}:op-1", key)
+    line = play.line("started")
+    expect(line["key"] == f"{10**18 - 1}:op-1", line)
+    for headers, scope in (line["headers"], "n/e"), (line["asked"], "shop/bills"):
+        expect(headers == {"Baton-Fencing-Token": str(10**18 - 1), "Baton-Fencing-Scope": scope}, line)
+    expect(line["refuses"], "it took a scope with a line break, or an operation id with a blank")
     expect(0 < play.line("started")["remainingMs"] <= 30_000, play.client.lines)
     play.line("work", 3)
     told = boottime_ns()
@@ -248,6 +251,7 @@ BAD_YES = [
     {"fencingToken": "1e3"}, {"fencingToken": 7}, {"fencingToken": "07"}, {"fencingToken": " 7"},
     {"deadlineBoottimeNs": None}, {"deadlineBoottimeNs": "soon"}, {"deadlineBoottimeNs": 10**18},
     {"deadlineBoottimeNs": "9223372036854775807"}, {"deadlineBoottimeNs": "-5"}, {"validForMs": None},
+    {"election": None}, {"election": "e\r\nA: b"}, {"election": ""}, {"namespace": 5}, {"namespace": "n/m"},
     {"validForMs": "3600000"}, {"validForMs": 1000}, {"isLeader": "true"}, {"isLeader": 1}, {"isLeader": None}]
 
 

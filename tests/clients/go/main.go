@@ -31,10 +31,19 @@ func now() int64 {
 
 var act, release string
 
+func refuses(term *baton.Term) (does bool) {
+	defer func() { does = recover() != nil }()
+	if _, err := term.IdempotencyKey("op 1"); err != nil {
+		term.Headers("a\r\nB: c")
+	}
+	return
+}
+
 func work(term *baton.Term) error {
 	key, _ := term.IdempotencyKey("op-1")
 	say("started", line{"atNs": now(), "token": strconv.FormatInt(term.Token, 10), "termId": term.TermID,
-		"remainingMs": term.Remaining().Milliseconds(), "key": key})
+		"remainingMs": term.Remaining().Milliseconds(), "key": key,
+		"headers": term.Headers(""), "asked": term.Headers("shop/bills"), "refuses": refuses(term)})
 	for acted := false; ; {
 		at := now()
 		if term.Err() != nil {
