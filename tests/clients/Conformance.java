@@ -49,6 +49,7 @@ public class Conformance {
         acted = true;
         switch (act) {
           case "reject" -> say("told", ",\"ok\":" + term.rejected("db", 99));
+          case "ready" -> say("told", ",\"ok\":" + term.ready());
           case "tell" -> say("told", ",\"ok\":" + (term.ready() && term.drained()));
           case "return", "fail" -> {
             say("ended", at());

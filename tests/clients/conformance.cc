@@ -71,6 +71,7 @@ void work(baton::Term& term) {
     say("work", at(instant));
     if (!std::exchange(acted, true)) {
       if (act == "reject") say("told", term.rejected("db", 99) ? ",\"ok\":true" : ",\"ok\":false");
+      if (act == "ready") say("told", term.ready() ? ",\"ok\":true" : ",\"ok\":false");
       if (act == "tell") {
         say("told", term.ready() && term.drained() ? ",\"ok\":true" : ",\"ok\":false");
       }

@@ -46,6 +46,8 @@ def work(term):
             acted = True
             if act == "reject":
                 say("told", ok=term.rejected("db", 99))
+            if act == "ready":
+                say("told", ok=term.ready())
             if act == "tell":
                 say("told", ok=term.ready() and term.drained())
             if act in ("return", "fail"):

@@ -38,6 +38,7 @@ async function work(term: Term): Promise<void> {
     if (!acted) {
       acted = true;
       if (act === "reject") say("told", { ok: await term.rejected("db", 99n) });
+      if (act === "ready") say("told", { ok: await term.ready() });
       if (act === "tell") say("told", { ok: await term.ready() && await term.drained() });
       if (act === "return" || act === "fail") {
         say("ended", { atNs: now() });

@@ -37,6 +37,14 @@ def wait(what, condition):
     return value
 
 
+def lines_of(replica, what=None):
+    """What its program has said, of that kind."""
+    log = replica.log("worker")
+    said = log.read_text().splitlines() if log.exists() else []
+    lines = [json.loads(line) for line in said if line[:1] == "{" and line[-1:] == "}"]
+    return [line for line in lines if what in (None, line["what"])]
+
+
 class Pair:
     """Two replicas, each a sidecar and a conformance program."""
 
@@ -46,14 +54,11 @@ class Pair:
         for replica in self.replicas:
             replica.start_worker(words)
 
-    def lines(self, replica):
-        return [json.loads(line) for line in replica.log("worker").read_text().splitlines() if line[:1] == "{"]
-
     def calls(self):
         """Each call of the work by its token: replica, first and last stamp, whether it has ended."""
         found = {}
         for replica in self.replicas:
-            for line in self.lines(replica):
+            for line in lines_of(replica):
                 if line["what"] == "started":
                     token = int(line["token"])
                     call = found.setdefault(token, {"replica": replica, "from": line["atNs"], "to": 0, "ended": False})
@@ -124,7 +129,7 @@ def play(words):
         program.send_signal(signal.SIGTERM)
         status = program.wait(timeout=DEADLINE_S)
         assert status in (0, 128 + signal.SIGTERM), f"exit status {status}"
-        assert pair.lines(leader)[-1]["what"] == "returned", pair.lines(leader)[-1]
+        assert lines_of(leader)[-1]["what"] == "returned", lines_of(leader)[-1]
         leader, other, fifth = pair.work(fourth)
         (*_, program), = leader.workers  # killed: the kernel closes its connection, which is the proof
         stage.end(program)
@@ -137,6 +142,35 @@ def play(words):
         print(f"\n{Path(words[-1]).name} beside real sidecars: tokens {tokens}", file=sys.stderr)
     finally:
         pair.close()
+
+
+def play_reports(words):
+    """What the application tells a real sidecar: ready() ends the warming, rejected() is counted."""
+    replica = Replica(the_server(), f"e{next(elections)}", 0, ["--warm-up-limit=1h"])
+
+    def leaderz():
+        return stage.call("GET", f"http://127.0.0.1:{replica.probe_port}/leaderz")[0]
+
+    def told(act):
+        """What the helper returned, in a term of its own."""
+        before = len(lines_of(replica, "told"))
+        replica.start_worker([*words, act])
+        return wait(f"{act} is told", lambda: lines_of(replica, "told")[before:])[0]["ok"]
+
+    try:
+        wait("it warms", lambda: replica.status().get("state") == "warming")
+        status = replica.status()
+        assert status["isLeader"] and status["fencingToken"], f"sealing needs a token: {status}"
+        assert leaderz() == 503, "the gate is open while warming"
+        assert told("ready"), "ready() was not taken"
+        assert (leaderz(), replica.status()["state"]) == (200, "leading"), replica.status()
+        stage.end(replica.workers.pop()[2])
+        assert replica.rejections() == [0], replica.rejections()
+        assert told("reject"), "rejected() was not taken"
+        assert replica.rejections() == [1], replica.rejections()
+        assert "stale token refused" in replica.log("baton").read_text(), "nothing in the log"
+    finally:
+        replica.close()
 
 
 def command_of(library):

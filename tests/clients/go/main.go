@@ -55,6 +55,8 @@ func work(term *baton.Term) error {
 			switch act {
 			case "reject":
 				say("told", line{"ok": term.Rejected("db", 99)})
+			case "ready":
+				say("told", line{"ok": term.Ready()})
 			case "tell":
 				say("told", line{"ok": term.Ready() && term.Drained()})
 			case "return", "fail":
