@@ -22,8 +22,8 @@ KINDS = ("fenced", "twin")
 
 # What is no token; none of them may reach a store's memory.
 BAD_TOKENS = {"zero": "0", "negative": "-1", "2^63": str(2**63), "10^18": str(10**18), "text": "forty",
-              "leading zero": "042", "blank": " 42", "fraction": "42.0", "exponent": "1e3",
-              "other digits": "\u0664\u0662", "empty": "", "a quote": "42'"}
+              "plus": "+42", "leading zero": "042", "blank": " 42", "line break": "42\n", "fraction": "42.0",
+              "exponent": "1e3", "other digits": "\u0664\u0662", "empty": "", "a quote": "42'"}
 
 
 class Stale(Exception):
