@@ -217,7 +217,8 @@ def play_example(library):
         address = quickstart.make_first_lead()
         variables = {} if address.endswith(":4040") else {"BATON_LOCAL_ADDRESS": address}  # somebody has that port
         log = WORK / f"{library.parent.name}.example.log"
-        example = stage.start(["sh", "-c", f"cd {ROOT}; {command_of(library)}"], log, **variables,
+        words = ["env", "--default-signal=INT", "sh", "-c"]  # whoever runs this in the background ignores it
+        example = stage.start([*words, f"cd {ROOT}; {command_of(library)}"], log, **variables,
                               **{name: os.environ[name] for name in ("GOFLAGS", "GOCACHE") if name in os.environ})
         try:
             wait(f"a token from {command_of(library)}", lambda: re.search(r"^token \d+, ", log.read_text(), re.M)
