@@ -309,7 +309,8 @@ const std::vector<Setting>& settings_table() {
       {"advertise-address", "TEXT", "",
        "Address of the application, shown to others as the leader's.", kPrintableRule,
        text(&Settings::address, check_printable)},
-      {"events", "", "true", "Record Kubernetes Events on the Lease.", "true or false",
+      {"events", "", "true", "Record Kubernetes Events on the Lease and the own Pod.",
+       "true or false",
        [](auto value, Draft& draft) { return store_bool(value, draft.settings.events); }},
       {"leader-service", "NAME", "",
        "Selector-less Service that leads to the leader: its EndpointSlice of the same name is "

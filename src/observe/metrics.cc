@@ -76,13 +76,16 @@ void Metrics::in_state(State state, double value) {
   states_.Add({{"state", election::to_string(state)}}).Set(value);
 }
 
-// Time passes: without a leader from when the last status's own or observed term ran out.
+// Time passes: warming up until its own term ran out, without a leader from when that or the
+// observed one did.
 void Metrics::pass_until(Instant now) {
   if (seen_ == kLongAgo) seen_ = now;
   const Instant own = last_.believes ? last_.deadline : kLongAgo;
   const Instant observed = last_.leader.identity.empty() ? kLongAgo : last_.leader.expires;
   const Instant from = std::max({seen_, own, observed});
   if (now > from) leaderless_.Increment(seconds(now - from));
+  const Instant warm = std::min(now, own);
+  if (last_.state == State::warming && warm > seen_) warm_up_.Increment(seconds(warm - seen_));
   seen_ = std::max(seen_, now);
 }
 

@@ -29,7 +29,7 @@ class Metrics {
 
   // Election's thread.
   void notice(const election::Notice& notice);
-  /// After each step. Keeps what a scrape computes: leader uptime, leaderless seconds, remaining.
+  /// After each step. Keeps what a scrape computes: uptime, leaderless and warm-up seconds, remaining.
   void status(const election::Status& status, Instant now);
 
   // Any thread.
@@ -94,6 +94,9 @@ class Metrics {
   prometheus::Counter& leaderless_ =
       counter("baton_leaderless_seconds_total",
               "Time in which this candidate knew of no leader whose record had not run out.");
+  prometheus::Counter& warm_up_ =
+      counter("baton_warm_up_seconds_total",
+              "Time in which this candidate led and its application was not ready yet.");
   prometheus::Counter& rejections_ =
       counter("baton_fencing_rejections_total",
               "Writes that a resource refused for a stale token, as the application reported.");

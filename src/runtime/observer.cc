@@ -1,6 +1,7 @@
 #include "runtime/observer.h"
 
 #include "base/failpoint.h"
+#include "base/text.h"
 #include "observe/log.h"
 
 namespace baton::runtime {
@@ -89,6 +90,18 @@ void Observer::rejected(const api::Rejection& rejection) {
                {{"token", rejection.token},
                 {"highest_token", rejection.highest_token},
                 {"resource", rejection.resource}});
+  if (of_pod_.uid.empty()) return;
+  {
+    const std::lock_guard lock(rejected_mutex_);
+    if (rejection.token == rejected_token_) return;
+    rejected_token_ = rejection.token;
+  }
+  kube::ObjectEvent alarm = of_pod_;
+  alarm.type = "Warning";
+  const auto words = [](const std::string& text) { return printable(text, 100); };
+  send_event(alarm, "stale token " + words(rejection.token) + " refused by \"" +
+                        words(rejection.resource) + "\", which has seen \"" +
+                        words(rejection.highest_token) + "\"");
 }
 
 void Observer::send_event(kube::ObjectEvent event, const std::string& what) {

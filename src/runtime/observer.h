@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,7 @@ class Observer {
     metrics_.request_failed(request, kind);
   }
   void traffic(bool leads_here) { metrics_.traffic(leads_here); }
+  /// With an Event on the own Pod, whose application reports it: one for a token's repetitions.
   void rejected(const api::Rejection& rejection);
   std::string metrics_page() { return metrics_.text(boot_now()); }
 
@@ -47,6 +49,8 @@ class Observer {
   const kube::ObjectEvent of_pod_;
   observe::Metrics metrics_;
   ClockCheck clock_check_;  // election's thread
+  std::mutex rejected_mutex_;
+  std::string rejected_token_;  // under the mutex: the last one of an Event
 };
 
 }  // namespace baton::runtime

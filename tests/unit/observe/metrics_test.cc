@@ -90,6 +90,19 @@ TEST_F(MetricsTest, LeaderlessTimeRunsFromWhenTheLastTermRanOut) {
   EXPECT_EQ(value("baton_leaderless_seconds_total", 135), "8");
 }
 
+TEST_F(MetricsTest, WarmUpIsTimeOfTheTermUntilItsApplicationIsReady) {
+  Status warming = leading(41, 112);
+  warming.state = State::warming;
+  metrics_.status(warming, at_s(100));
+  EXPECT_EQ(value("baton_warm_up_seconds_total", 103), "3");
+  warming.deadline = at_s(117);
+  metrics_.status(warming, at_s(105));
+  metrics_.status(leading(41, 122), at_s(110));
+  EXPECT_EQ(value("baton_warm_up_seconds_total", 121), "10");
+  metrics_.status(warming, at_s(121));
+  EXPECT_EQ(value("baton_warm_up_seconds_total", 130), "10") << "its deadline has passed";
+}
+
 TEST_F(MetricsTest, TransitionsCarryTheRuleOnly) {
   notice(NoticeKind::gained);
   notice(NoticeKind::lost, "R11: another holder, pod-7");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "runtime/elector.h"
@@ -56,6 +57,28 @@ TEST_F(ObserverClockTest, IsFedTheServersDateNotItsDifference) {
 TEST_F(ObserverClockTest, CountsAPauseOfTheClocksHere) {
   observer_.stepped({}, kDate_s + 100, boot_now() + seconds(60));
   EXPECT_EQ(anomalies(), 1);
+}
+
+// An application that tries again and again makes one Event; text from outside is made printable.
+TEST(Observer, ReportsARefusedTokenOnceOnItsPod) {
+  kube::ScriptedServer server;
+  for (int i = 0; i < 3; ++i) server.then(kube::answer(201, "{}"));
+  Worker worker;
+  Observer observer(
+      worker,
+      std::make_shared<kube::SideClient>(std::make_shared<kube::Credentials>(server.cluster())),
+      {"Lease", "shop", "billing", "", "p0", ""}, {"Pod", "shop", "p0", "uid-0", "p0", ""});
+  observer.rejected({"41", "42", "orders"});
+  observer.rejected({"41", "42", "orders"});
+  observer.rejected({"43", "44", "a\xFF\nb"});
+  worker.flush(seconds(20));
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 2U);
+  const auto event = [&](std::size_t i) { return nlohmann::json::parse(requests[i].body); };
+  EXPECT_EQ(event(0)["type"], "Warning");
+  EXPECT_EQ(event(0)["involvedObject"]["uid"], "uid-0");
+  EXPECT_EQ(event(0)["message"], R"(stale token 41 refused by "orders", which has seen "42")");
+  EXPECT_EQ(event(1)["message"], R"(stale token 43 refused by "a??b", which has seen "44")");
 }
 
 }  // namespace
