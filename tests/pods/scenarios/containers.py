@@ -5,12 +5,6 @@ from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
 
 class Sidecar(Scenario):
-    def kill_sidecar(self, pod):
-        def running():
-            container = self.container(pod, "baton")[0]  # the Pod's status may still name the last one
-            return container and stage.pods.pids_of_container(container)
-        stage.os.kill(stage.wait_for("the sidecar runs", running)[0], 9)
-
     @on_our_node
     def test_killed(self):
         """The restarted container takes over from its own Pod's earlier one, at once (R19)."""
@@ -19,7 +13,7 @@ class Sidecar(Scenario):
         old = self.leading()
         for what in ("first", "second"):
             before = self.leading()
-            self.kill_sidecar(old.pod)
+            self.kill(old.pod, "baton")
             after = stage.wait_for("a new term acts", lambda: (
                 lambda term: term.token > before.token and term)(self.leading()), 90)
             over = self.last_hand_over()
@@ -56,7 +50,7 @@ class Sidecar(Scenario):
         old = self.leading()
         self.k("delete", "pod", old.pod, "--wait=false")
         stage.wait_for("SIGTERM", lambda: any(x.word == "term" for x in self.lines()))
-        self.kill_sidecar(old.pod)
+        self.kill(old.pod, "baton")
         self.leading(other_than=[old.pod])
         self.assert_not_released(self.last_hand_over())
 
@@ -83,6 +77,28 @@ class Sidecar(Scenario):
 
 
 class Main(Scenario):
+    @on_our_node
+    def test_process_killed(self):
+        """In a shared process namespace the kernel tells the sidecar (app-process), which releases at once."""
+        patient = {"settings": {"profile": "conservative"}, "appProcess": "worker"}
+        self.install(baton={**patient, "replicas": 1})
+        unseen = stage.wait_for("a Pod", self.pods)[0]["metadata"]["name"]
+        self.assertIn("set shareProcessNamespace: true in the Pod", self.why_unready(unseen))
+        [note] = [line for line in self.check(unseen).splitlines() if "app-process" in line]
+        self.assertTrue(note.startswith("note app-process is worker, and the Pod's containers do not share"), note)
+        self.install(shareProcessNamespace=True, baton=patient)
+        self.rolled_out()
+        for _ in range(3):
+            old = self.leading(seconds=120)
+            self.assertNotIn("app-process", self.check(old.pod))
+            self.kill(old.pod, "worker")
+            self.leading(other_than=[old.pod])
+            over = self.last_hand_over()
+            self.assert_released(over)
+            self.assertIsNone(over.sigterm)
+            self.assert_before_the_clock(old)
+            self.rolled_out()
+
     def test_job_completes(self):
         """No Pod is deleted there: the end of the holding connection is the proof."""
         self.install(kind="Job", baton={**BALANCED, "replicas": 1}, env={"ASKS": "hold", "FOR_MS": "3000"})

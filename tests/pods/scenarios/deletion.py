@@ -20,7 +20,7 @@ class Rolling(Scenario):
         self.leading(other_than=old)
 
     def test_scale_3_1_5(self):
-        self.install(env=UNTIL_IT_ENDS)
+        self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.rolled_out()
         self.leading()
         for count in (1, 5):
