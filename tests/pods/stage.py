@@ -27,6 +27,7 @@ UNTIL_IT_ENDS = {"ASKS": "once", "ON_TERM": "1500"}
 # Works until it is killed, and has promised that its holding connection ends no sooner.
 UNTIL_KILLED = {"ASKS": "hold", "WORKS_ON_MS": "3600000", "ON_TERM": "ignore"}
 BALANCED = {"settings": {}}
+PATIENT = {"settings": {"profile": "conservative"}}
 
 
 def set_up(times):
@@ -183,6 +184,13 @@ class Scenario(unittest.TestCase):
         lines = map(json.loads, self.k("logs", pod, "-c", "baton").stdout.splitlines())
         return [line for line in lines if line["msg"] in messages]
 
+    def await_injection(self, account):
+        """A policy acts some seconds after it was made."""
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dry", "annotations": {"baton/election": "worker"}},
+               "spec": {"serviceAccountName": account, "containers": [{"name": "worker", "image": "worker:test"}]}}
+        wait_for("the injection acts", lambda: "initContainers" in self.k(
+            "create", "--dry-run=server", "-o", "json", "-f", "-", input=json.dumps(pod)).stdout)
+
     def deadline_ns(self, pod, token, told_ns=None):
         """Of the validity that its term had at that time, or else when it began to drain."""
         lines = [line for line in self.log(pod, "gained", "extended", "draining") if line["token"] == str(token)]
@@ -232,7 +240,7 @@ class Scenario(unittest.TestCase):
         def told():
             over = pods.hand_overs(self.lines(), self.watch.versions)[-1]
             return over.acquired is not None and over
-        return wait_for("the watch tells of the next leader", told, 10)
+        return wait_for("the watch tells of the next leader", told)
 
     def assert_released(self, over):
         """The work ended, then came the release, then the next leader."""

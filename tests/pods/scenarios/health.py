@@ -1,10 +1,9 @@
 """The gate on the application's health: its URL is asked once a second, three answers decide."""
 import stage
-from stage import Scenario
+from stage import PATIENT, Scenario
 
 UP = {"HEALTH_PORT": "8080"}
 GATED = {"settings": {}, "appHealth": {"port": 8080, "path": "/healthz"}}  # profile balanced
-PATIENT = {**GATED, "settings": {"profile": "conservative"}}
 
 
 class Health(Scenario):
@@ -70,7 +69,7 @@ class Health(Scenario):
 
     def test_silent_leader_that_works_on(self):
         """The end of its holding connection is the proof, and nothing is released before."""
-        self.install(env={**UP, "ASKS": "hold", "WORKS_ON_MS": "4000"}, baton={**PATIENT, "replicas": 2})
+        self.install(env={**UP, "ASKS": "hold", "WORKS_ON_MS": "4000"}, baton={**GATED, **PATIENT, "replicas": 2})
         self.rolled_out()
         old = self.leading(seconds=120)
         self.turn_url(old.pod)

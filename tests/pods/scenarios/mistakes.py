@@ -85,7 +85,7 @@ class Rights(Scenario):
         # The right to write Events is there, that to the Lease is what was forgotten.
         account = f"--serviceaccount={self.namespace}:unbound"
         self.k("create", "rolebinding", "extras", "--role=baton-extras-worker", account)
-        stage.time.sleep(5)  # a policy acts some seconds after it was made
+        self.await_injection("unbound")
         self.k("create", "-f", "-", input=json.dumps({
             "apiVersion": "v1", "kind": "Pod", "metadata": {
                 "name": "injected", "labels": {"app": "worker"}, "annotations": {"baton/election": "worker"}},

@@ -1,7 +1,7 @@
 """The node, its network and its API server."""
 import stage
 from pods import kubectl, on_our_node
-from stage import BALANCED, UNTIL_IT_ENDS, Scenario
+from stage import BALANCED, PATIENT, UNTIL_IT_ENDS, Scenario
 
 
 @on_our_node
@@ -53,7 +53,7 @@ class Node(Scenario):
 
     def test_api_server_restarted(self):
         """An outage shorter than the term costs no leadership."""
-        self.install(baton={"settings": {"profile": "conservative"}})
+        self.install(baton=PATIENT)
         self.rolled_out()
         old = self.leading(seconds=120)
         stage.pods.node("restart", "kube-apiserver")
