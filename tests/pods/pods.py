@@ -128,7 +128,7 @@ def pid_of_component(name):
                 words = (folder / "cmdline").read_text().split("\0")
             except OSError:
                 continue
-            if Path(words[0]).name == name and any(str(NODE) in word for word in words):
+            if Path(words[0]).name == name and any(f"{NODE}/" in word for word in words):
                 return int(folder.name)
     raise AssertionError(f"no {name} runs on the node")
 
