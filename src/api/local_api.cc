@@ -227,12 +227,7 @@ void LocalApi::answer_when_released(const Call& call, const std::string& term_id
       });
 }
 
-void LocalApi::post_proof() {
-  const StatusView view = context_.board->read();
-  if (auto ended = context_.ledger->proof(view, context_.board->answers())) {
-    context_.post(std::move(*ended));
-  }
-}
+void LocalApi::post_proof() { context_.ledger->post_proof(*context_.board, context_.post); }
 
 std::vector<Route> LocalApi::routes() {
   const Field term{"termId", Kind::text, "the term meant; 409 if it is not the present one"};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "base/text.h"
 
 namespace baton::api {
@@ -46,20 +47,23 @@ bool WorkLedger::said_drained(const StatusView& view, const std::string& term_id
   return true;
 }
 
-std::optional<election::WorkEnded> WorkLedger::proof(const StatusView& view,
-                                                     std::uint64_t answers) {
+void WorkLedger::post_proof(const StatusBoard& board,
+                            const std::function<void(election::Event)>& post) {
+  const StatusView view = board.read();
+  const std::uint64_t answers = board.answers();  // after that
   const std::lock_guard lock(mutex_);
   see(view);
-  if (has_proven_ || term_id_.empty() || view.status.term_id != term_id_) return {};
+  if (has_proven_ || term_id_.empty() || view.status.term_id != term_id_) return;
   Proof proof = Proof::drained;
   for (const auto& [name, one] : holders_) {
     if (one.said_drained) continue;
     const bool has_closed = one.has_held && one.open == 0 && !one.was_cut && one.answers == answers;
-    if (!has_closed || view.status.state != State::draining) return {};
+    if (!has_closed || view.status.state != State::draining) return;
     proof = Proof::connections_closed;
   }
   has_proven_ = true;
-  return election::WorkEnded{proof, term_id_};
+  failpoint(Failpoint::proof_before_post);
+  post(election::WorkEnded{proof, term_id_});
 }
 
 void WorkLedger::see(const StatusView& view) {

@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,9 +35,9 @@ class WorkLedger {
   /// False, and nothing done, if `term_id` is not the last term of this candidate that was seen.
   bool said_drained(const StatusView& view, const std::string& term_id, const std::string& name);
 
-  /// The proof that the work of the view's term has ended, once. `answers` is
-  /// StatusBoard::answers(), read after `view`.
-  std::optional<election::WorkEnded> proof(const StatusView& view, std::uint64_t answers);
+  /// Posts the proof that the work of the board's term has ended, if it is there, once. What a
+  /// caller posts after this comes after it, whoever found the proof. `post` must not call back.
+  void post_proof(const StatusBoard& board, const std::function<void(election::Event)>& post);
 
  private:
   struct Holder {

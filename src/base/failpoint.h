@@ -14,6 +14,7 @@ enum class Failpoint {
   belief_published,       // nothing has been logged or sent on
   belief_before_log,
   belief_logged,
+  proof_before_post,  // the work's end is known, the election has not been told
 };
 
 #ifdef BATON_FAILPOINTS

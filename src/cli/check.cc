@@ -7,6 +7,7 @@
 #include "kube/side_client.h"
 #include "kube/workload.h"
 #include "runtime/identity.h"
+#include "runtime/process_watch.h"
 
 namespace baton::cli {
 namespace {
@@ -167,6 +168,11 @@ class Check {
     }
     judge_grace_period(pod->grace_period_s, settings_.timings.renew_deadline, findings_);
     if (pod->is_on_host_network) judge_host_network(settings_.local_addresses, findings_);
+    if (const std::string& name = settings_.app_process; !name.empty()) {
+      const bool is_seen =
+          runtime::NamedProcesses(name).look() == runtime::NamedProcesses::Presence::some;
+      judge_app_process(name, is_seen, pod->shares_processes, findings_);
+    }
     if (!pod->is_ready_only_as_leader) return;  // else every strategy gets there
     const auto workload = kube::read_workload(*side_, namespace_name, pod->owner, kTimeout);
     if (workload) return judge_roll_out(*workload, findings_);

@@ -92,6 +92,15 @@ void judge_host_network(const std::vector<std::string>& local_addresses, Finding
   }
 }
 
+void judge_app_process(const std::string& name, bool is_seen, bool shares_processes,
+                       Findings& findings) {
+  if (is_seen || shares_processes) return;
+  findings.note("app-process is " + name +
+                ", and the Pod's containers do not share their processes: one of another container "
+                "is never seen, and without any this Pod does not contend; set "
+                "shareProcessNamespace: true in the Pod");
+}
+
 void judge_roll_out(const kube::Workload& workload, Findings& findings) {
   const std::int64_t replicas = workload.replicas;
   const std::string what = "roll-out of the " + workload.self.kind + " " + workload.self.name +

@@ -46,6 +46,11 @@ void judge_grace_period(std::int64_t grace_period_s, election::Duration renew_de
 /// Of a Pod whose loopback is the node's. A note at most.
 void judge_host_network(const std::vector<std::string>& local_addresses, Findings& findings);
 
+/// Of `app-process` in a Pod whose containers each see their own processes only. `is_seen`: one of
+/// that name lives beside us, as in an image that holds both. A note at most.
+void judge_app_process(const std::string& name, bool is_seen, bool shares_processes,
+                       Findings& findings);
+
 /// Of Pods that are Ready only as the leader, which most strategies never get past. A note at most.
 void judge_roll_out(const kube::Workload& workload, Findings& findings);
 

@@ -29,6 +29,11 @@ std::string share_at(const json& object, const char* pointer) {
   return number == -1 ? text : std::to_string(number);
 }
 
+bool is_true(const json& object, const char* pointer) {
+  const Pointer path(pointer);
+  return object.contains(path) && object.at(path) == true;
+}
+
 Owner controller_of(const json& object) {
   const Pointer path("/metadata/ownerReferences");
   if (!object.contains(path)) return {};
@@ -80,8 +85,9 @@ Result<PodSpec> decode_pod_spec(std::string_view text) {
   if (object.is_null()) return Error{"the answer is no Pod: " + printable(trim(text), 120)};
   PodSpec spec;
   spec.grace_period_s = integer_at(object, "/spec/terminationGracePeriodSeconds", 30);
-  const Pointer host_network("/spec/hostNetwork");
-  spec.is_on_host_network = object.contains(host_network) && object.at(host_network) == true;
+  spec.is_on_host_network = is_true(object, "/spec/hostNetwork");
+  spec.shares_processes =
+      is_true(object, "/spec/shareProcessNamespace") || is_true(object, "/spec/hostPID");
   spec.owner = controller_of(object);
   for (const char* containers : {"/spec/initContainers", "/spec/containers"}) {
     if (!object.contains(Pointer(containers))) continue;

@@ -20,6 +20,7 @@ struct PodSpec {
   std::int64_t grace_period_s = 0;
   bool is_ready_only_as_leader = false;  // a readinessProbe of it asks who leads
   bool is_on_host_network = false;
+  bool shares_processes = false;  // among its containers, or with its node
   Owner owner;
 };
 

@@ -103,6 +103,7 @@ class Process {
         identity_(std::move(identity)),
         incarnation_(std::move(incarnation)),
         side_(std::make_shared<kube::SideClient>(credentials)),
+        ledger_(std::make_shared<api::WorkLedger>(settings.holders)),
         observer_(worker_, settings.events ? side_ : nullptr,
                   {"Lease", identity_.namespace_name, settings.election, "", identity_.holder, ""},
                   {"Pod", identity_.namespace_name, identity_.pod_name, identity_.pod_uid,
@@ -176,7 +177,7 @@ class Process {
     context.legacy_name = identity_.legacy_name;
     context.run_id = std::to_string(random_bits() % 1'000'000'007);
     context.timings = settings_.timings;
-    context.ledger = std::make_shared<api::WorkLedger>(settings_.holders);
+    context.ledger = ledger_;
     context.board = board_;
     if (leads_traffic()) context.traffic = traffic_board_;
     context.now = boot_now;
@@ -262,6 +263,12 @@ class Process {
           elector_.post(election::WorkEnded{election::Proof::native_termination, ""});
           return;
         case TerminationProof::only_container_replaced:
+          if (board_->read().status.believes) {
+            why_not = "the election is late to take in the SIGTERM";
+            break;
+          }
+          // The listeners' threads may be late to tell of a proof that is there, as in a Job's Pod.
+          ledger_->post_proof(*board_, [this](auto event) { elector_.post(std::move(event)); });
           elector_.post(election::OnlyContainerReplaced{});
           return;
       }
@@ -279,6 +286,7 @@ class Process {
   const Incarnation incarnation_;
   const std::shared_ptr<kube::SideClient> side_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
+  const std::shared_ptr<api::WorkLedger> ledger_;
   const std::shared_ptr<api::TrafficBoard> traffic_board_ = std::make_shared<api::TrafficBoard>();
   Worker worker_;
   Observer observer_;

@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "http/client.h"
 #include "stage.h"
+#include "support/api.h"
 #include "support/text.h"
 
 namespace baton::test {
@@ -84,6 +86,45 @@ TEST(F23Stop, StoppedWhileARenewalIsUnderWay) {
   stage.at(old).process().send(SIGCONT);
   EXPECT_EQ(stage.at(old).get("/leader").status, 503);
   EXPECT_TRUE(stage.writes(next, 3));
+}
+
+// In a Job's Pod: the work has ended and nothing is deleted. The listeners know of the proof, and
+// the own Pod, which says that this container alone is replaced, has been read before they tell of
+// it.
+TEST(SlowListeners, AProofThatIsThereComesBeforeTheEndOfTheContainer) {
+  using nlohmann::json;
+  const std::string name = "slow-listeners";
+  const json pod = {{"apiVersion", "v1"},
+                    {"kind", "Pod"},
+                    {"metadata", {{"name", name}}},
+                    {"spec",
+                     {{"serviceAccountName", "candidate-0"},
+                      {"nodeName", "node0"},
+                      {"containers", {{{"name", "app"}, {"image", "none"}}}}}}};
+  Api admin("admin");
+  const Answer made = admin.post(kPods, pod);
+  ASSERT_EQ(made.status, 201) << made.body;
+  const std::string uid = made.json()["metadata"]["uid"];
+  Candidates candidates(1, [&](BatonOptions& options) {
+    options.program = baton_program() + "-failpoints";
+    options.environment["FAILPOINT"] = "proof_before_post:sleep:1:2000";
+    options.pod = name;
+    options.profile = "balanced";
+    options.flags = {"--sidecar=native", "--pod-uid=" + uid};
+  });
+  ASSERT_EQ(candidates.wait_for_leader(), 0);
+  Baton& baton = candidates.at(0);
+  const auto work = http::Connection::make({"127.0.0.1", baton.local_port(), ""}, nullptr);
+  ASSERT_EQ(work->open_stream({"GET", "/leader/events?hold=true", {}, ""}, boot_now() + kBound)
+                .response.status,
+            200);
+  work->close();
+  // Once the second is answered the listener has seen the end; they give no validity away.
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(baton.get("/nothing").status, 404);
+  baton.process().send(SIGTERM);
+  const auto ended = baton.process().wait();
+  ASSERT_TRUE(ended.has_value()) << baton.log();
+  EXPECT_EQ(baton.log_lines("released").size(), 1U) << baton.log();
 }
 
 TEST(Failpoints, AreNotInTheProgramThatShips) {

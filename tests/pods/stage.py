@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ UNTIL_IT_ENDS = {"ASKS": "once", "ON_TERM": "1500"}
 # Works until it is killed, and has promised that its holding connection ends no sooner.
 UNTIL_KILLED = {"ASKS": "hold", "WORKS_ON_MS": "3600000", "ON_TERM": "ignore"}
 BALANCED = {"settings": {}}
+PATIENT = {"settings": {"profile": "conservative"}}
 
 
 def set_up(times):
@@ -177,6 +179,39 @@ class Scenario(unittest.TestCase):
                 return each.get("containerID", "").rpartition("/")[2], each["restartCount"], each
         return "", 0, {}
 
+    def log(self, pod, *messages):
+        """What the Pod's sidecar has logged under these names."""
+        lines = map(json.loads, self.k("logs", pod, "-c", "baton").stdout.splitlines())
+        return [line for line in lines if line["msg"] in messages]
+
+    def await_injection(self, account):
+        """A policy acts some seconds after it was made."""
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dry", "annotations": {"baton/election": "worker"}},
+               "spec": {"serviceAccountName": account, "containers": [{"name": "worker", "image": "worker:test"}]}}
+        wait_for("the injection acts", lambda: "initContainers" in self.k(
+            "create", "--dry-run=server", "-o", "json", "-f", "-", input=json.dumps(pod)).stdout)
+
+    def deadline_ns(self, pod, token, told_ns=None):
+        """Of the validity that its term had at that time, or else when it began to drain."""
+        lines = [line for line in self.log(pod, "gained", "extended", "draining") if line["token"] == str(token)]
+        told_ns = told_ns or next(x["decided_boottime_ns"] for x in lines if x["msg"] == "draining")
+        return max(x["deadline_boottime_ns"] for x in lines if x["decided_boottime_ns"] < told_ns)
+
+    def grounds(self, pod, token):
+        """Of its acquisition; it logs them with log-level debug."""
+        return next(x["reason"] for x in self.log(pod, "attempt") if x["token"] == str(token))
+
+    def written(self, token, is_held=True):
+        """The Lease's versions with this token."""
+        return [v for v in self.watch.versions if v.token == token and bool(v.holder) == is_held]
+
+    def kill(self, pod, container):
+        """SIGKILL to its first process."""
+        def running():
+            found = self.container(pod, container)[0]  # the Pod's status may still name the last one
+            return found and pods.pids_of_container(found)
+        os.kill(wait_for(f"the container {container} runs", running)[0], signal.SIGKILL)
+
     def describe(self):
         """Its Pods, and the last that their containers said."""
         names = self.k("get", "pods", "-o", "name", check=False).stdout.split()
@@ -196,18 +231,28 @@ class Scenario(unittest.TestCase):
         self.assertIn(why[:60], " ".join(status.split()))
         return why
 
+    def check(self, pod):
+        """`baton check`, which succeeds."""
+        return self.k("exec", pod, "-c", "baton", "--", "/baton", "check").stdout
+
     def last_hand_over(self):
         """Once the watch has told all up to the next leader's acquisition."""
         def told():
             over = pods.hand_overs(self.lines(), self.watch.versions)[-1]
             return over.acquired is not None and over
-        return wait_for("the watch tells of the next leader", told, 10)
+        return wait_for("the watch tells of the next leader", told)
 
     def assert_released(self, over):
         """The work ended, then came the release, then the next leader."""
         self.assertIsNotNone(over.released, f"not released: {over}")
         self.assertLess(0, over.released)
         self.assertLess(over.released, over.gap)
+
+    def assert_before_the_clock(self, term):
+        """The release rested on another proof than that its last yes had run out."""
+        left_ns = self.deadline_ns(term.pod, term.token) - self.written(term.token, is_held=False)[-1].time_ns
+        self.assertLess(0, left_ns, "released by the clock, not by the proof")
+        self.note(f"released {left_ns / 1e9:.1f} s before the clock would have proved it")
 
     def assert_not_released_early(self, over):
         if over.released is not None:

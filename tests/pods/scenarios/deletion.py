@@ -20,7 +20,7 @@ class Rolling(Scenario):
         self.leading(other_than=old)
 
     def test_scale_3_1_5(self):
-        self.install(env=UNTIL_IT_ENDS)
+        self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.rolled_out()
         self.leading()
         for count in (1, 5):
@@ -47,7 +47,7 @@ class Deletion(Scenario):
 
     def test_of_a_leader_that_exits_at_once(self):
         """SIGTERM in the second of the deletion proves nothing: the last answer's deadline does."""
-        self.install(env={"ON_TERM": "exit"}, baton=BALANCED)
+        self.install(env={"ON_TERM": "exit"}, baton={**BALANCED, "terminationGracePeriodSeconds": 60})
         self.rolled_out()
         for _ in range(3):
             self.assert_released(self.delete_leader())
@@ -129,12 +129,14 @@ class Deletion(Scenario):
             self.rolled_out()
 
     def test_by_eviction(self):
-        """A PodDisruptionBudget lets one go at a time."""
+        """A PodDisruptionBudget lets one go at a time: the second may not, while a quota lets no Pod follow the first."""
         self.install(env=UNTIL_IT_ENDS, baton=BALANCED)
         self.rolled_out()
         old = self.leading()
         self.k("create", "poddisruptionbudget", "worker", "--selector=app=worker", "--max-unavailable=1")
+        self.k("create", "quota", "worker", "--hard=pods=2")
         stage.wait_for("the budget is reckoned", lambda: self.get("pdb", "worker")["status"].get("disruptionsAllowed"))
+        stage.wait_for("the quota is reckoned", lambda: self.get("quota", "worker")["status"].get("used"))
 
         def evict(pod):
             body = {"apiVersion": "policy/v1", "kind": "Eviction",

@@ -10,7 +10,8 @@ import stage
 from pods import BIN, ENVIRONMENT, NODE, ROOT, WORK, helm, kubectl, now_ns, on_our_node, wait_for
 from stage import BALANCED, UNTIL_IT_ENDS, Scenario
 
-AGGRESSIVE = ["-lease-duration=3s", "-renew-deadline=2s", "-retry-period=500ms"]  # as baton's profile
+DURATION_S = 15  # of baton's profile balanced, and client-go's default
+LEEWAY_S = 120  # the API server grants an expired token a minute, to which its cache adds some seconds
 
 
 def is_client_go(pod):
@@ -54,6 +55,15 @@ class Foreign(Scenario):
         self.k("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         self.rolled_out(f"deployment/{name}")
 
+    def client_go_renews(self):
+        """For longer than a candidate of baton waits."""
+        start = len(self.watch.versions)
+
+        def is_long():
+            times = [v.time_ns for v in self.watch.versions[start:] if is_client_go(v.holder)]
+            return times and times[-1] - times[0] > DURATION_S * 1e9
+        wait_for("client-go's renewals", is_long)
+
     def transition(self, old, what):
         """What was seen between the last effect beside client-go and the first beside baton."""
         over = next(o for o in pods.hand_overs(self.lines(), self.watch.versions) if o.tokens[0] == old.token)
@@ -71,10 +81,10 @@ class ForeignElector(Foreign):
 
         def client_go(word="effect"):
             return [line for line in everything() if is_client_go(line.pod) and line.word == word]
-        self.install(baton={"replicas": 2})
+        self.install(baton={**BALANCED, "replicas": 2})
         self.rolled_out()
         first = self.leading()
-        self.install_client_go(*AGGRESSIVE)
+        self.install_client_go()
         time.sleep(5)
         self.assertEqual([], client_go())
         self.note("baton leads, client-go follows")
@@ -82,9 +92,9 @@ class ForeignElector(Foreign):
         wait_for("client-go takes the released Lease", client_go)
         self.k("scale", "deployment/worker", "--replicas=2")
         self.rolled_out()
-        time.sleep(6)
+        self.client_go_renews()
         self.assertEqual([first.token], [term.token for term in pods.terms_of(self.lines())])
-        self.note("client-go leads, baton follows and waits 3 s from each renewal that it sees")
+        self.note(f"client-go leads, baton follows and waits {DURATION_S} s from each renewal that it sees")
         [pod] = self.get("pods", "-l", "app=client-go")
         container, _, _ = self.container(pod["metadata"]["name"], "elector")
         elector = pods.pids_of_container(container)[0]
@@ -106,13 +116,13 @@ class ForeignElector(Foreign):
 
     def test_migration_under_the_guard(self):
         """baton is installed beside client-go, which is then scaled away, and cannot come back."""
-        self.install_client_go(*AGGRESSIVE, replicas=2)
+        self.install_client_go(replicas=2)
         old = self.leading()
         self.addCleanup(helm, "uninstall", "policies", "--namespace", self.namespace)
         self.install("policies", WORK / "charts/baton", **{"guard.enabled": True})
-        self.install(baton={"replicas": 2, "lease": False})
+        self.install(baton={**BALANCED, "replicas": 2, "lease": False})
         self.rolled_out()
-        time.sleep(6)
+        self.client_go_renews()
         self.assertEqual(old.token, self.leading().token)
         self.k("scale", "deployment/client-go", "--replicas=0")
         wait_for("baton leads", lambda: (lambda term: not is_client_go(term.pod))(self.leading()))
@@ -173,24 +183,30 @@ class Version(Scenario):
             self.assertTrue(program.exists(), f"{program} is missing: cmake --build --preset release")
             stage.pack(f"baton:format-{number}", "--program", f"{program}=/baton", "--", "/baton")
             images[number] = {"repository": "baton", "tag": f"format-{number}"}
-        self.install(env=UNTIL_IT_ENDS, baton={"image": images[0]})
+        settings = {"profile": "balanced", "log-level": "debug"}
+        self.install(env=UNTIL_IT_ENDS, baton={"settings": settings, "image": images[0]})
         self.rolled_out()
         before = self.leading()
         for old, new in ((0, 1), (1, 2), (2, 1), (1, 0)):
             gone = {each["metadata"]["name"] for each in self.pods()}
-            self.install(env=UNTIL_IT_ENDS, baton={"image": images[new]})
+            self.install(env=UNTIL_IT_ENDS, baton={"settings": settings, "image": images[new]})
             self.rolled_out()
             after = self.leading(other_than=gone)
             self.assertEqual(str(new), self.get("lease", "worker")["metadata"]["annotations"]["baton/format"])
+            self.last_hand_over()
             overs = [o for o in pods.hand_overs(self.lines(), self.watch.versions)
                      if before.token < o.tokens[1] <= after.token]
-            waits = [o.acquired - o.released for o in overs]
-            self.note(f"from format {old} to {new}: {len(overs)} hand-overs, acquired at most {max(waits):.0f} ms after "
-                      f"the release, at most {max(o.gap for o in overs):.0f} ms without effect")
+            [across] = [o for o in overs if o.old in gone and o.new not in gone]
+            self.assert_released(across)
+            wait = across.acquired - across.released
+            grounds = self.grounds(across.new, across.tokens[1])
+            self.note(f"from format {old} to {new}: {len(overs)} hand-overs, acquired {wait:.0f} ms after the release: "
+                      f"{grounds}; at most {max(o.gap for o in overs):.0f} ms without effect")
             if new > old:
-                self.assertLess(max(waits), 2000)
+                self.assertEqual("released by its holder (R4)", grounds)
             else:
-                self.assertGreater(max(waits), 3000, "a release of a higher format was taken at once")
+                self.assertEqual("waited out (R4)", grounds)
+                self.assertLessEqual(DURATION_S * 1000, wait)
             before = after
 
 
@@ -228,24 +244,26 @@ class Token(Scenario):
         def age():
             return time.time() - claims["iat"]
 
-        def is_accepted(token):
-            return pods.run(BIN / "kubectl", "--kubeconfig=/dev/null", "--server=https://10.200.0.1:6443",
-                            f"--certificate-authority={NODE}/pki/ca.crt", f"--token={token}",
-                            f"--namespace={self.namespace}", "get", "lease", "worker", check=False,
-                            env=ENVIRONMENT).returncode == 0
-        self.assertTrue(is_accepted(old))
-        while age() < 600 or is_accepted(old):
-            self.assertLess(age(), 720, "the old token is accepted for too long")
+        def is_refused(token):
+            answer = pods.run(BIN / "kubectl", "--kubeconfig=/dev/null", "--server=https://10.200.0.1:6443",
+                              f"--certificate-authority={NODE}/pki/ca.crt", f"--token={token}",
+                              f"--namespace={self.namespace}", "get", "lease", "worker", check=False, env=ENVIRONMENT)
+            return "Unauthorized" in answer.stderr
+        self.assertFalse(is_refused(old))
+        sent = age()
+        while sent < 600 or not is_refused(old):
+            self.assertLess(sent, 600 + LEEWAY_S, "the old token is accepted for too long")
             came_with = self.get("lease", "worker")["metadata"]["annotations"].get("seen/credential")
             if came_with and (not seen or seen[-1][1] != came_with):
                 seen.append((age(), came_with))
             time.sleep(5)
-        refused_after = age()
-        time.sleep(20)
+            sent = age()
+        renewals = len(self.watch.versions)
+        wait_for("renewals after that", lambda: len(self.watch.versions) > renewals + 3)
         self.assertEqual(f"JTI={claims['jti']}", seen[0][1])
         self.assertEqual(2, len(seen), seen)
         self.assertNotEqual(old, open(file).read())
+        self.assertEqual(leader.token, self.leading().token)
         self.assertEqual([leader.token], [term.token for term in pods.terms_of(self.lines())])
-        self.assertLess(now_ns() - self.leading().last_ns, 3e9)
         self.note(f"renewals come with the new token from {seen[1][0]:.0f} s on, the old one is refused after "
-                  f"{refused_after:.0f} s, the same term still runs {age():.0f} s after the token was made")
+                  f"{sent:.0f} s, the same term still runs {age():.0f} s after the token was made")

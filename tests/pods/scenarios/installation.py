@@ -64,14 +64,16 @@ class Policies(Scenario):
                         {"name": "RESOURCE", "value": self.namespace}, {"name": "ON_TERM", "value": "1500"}],
                     "volumeMounts": [{"name": "effects", "mountPath": "/effects"}]}],
                     "volumes": [{"name": "effects", "hostPath": {"path": str(self.folder)}}]}}}}
-        stage.time.sleep(5)  # a policy acts some seconds after it was made
+        self.await_injection("worker")
         self.k("apply", "-f", "-", input=stage.json.dumps(deployment))
         self.rolled_out()
         old = self.leading()
         self.assertEqual(["baton"], [c["name"] for c in self.get("pod", old.pod)["spec"]["initContainers"]])
         for patch in ({"metadata": {"annotations": {"baton/fencing-token": "1"}}},
                       {"spec": {"holderIdentity": "by-hand"}}):
-            refused = self.k("patch", "lease/worker", "--type=merge", "--patch", stage.json.dumps(patch), check=False)
+            words = ["patch", "lease/worker", "--type=merge", "--patch", stage.json.dumps(patch)]
+            stage.wait_for("the guard acts", lambda: self.k(*words, "--dry-run=server", check=False).returncode)
+            refused = self.k(*words, check=False)
             self.assertIn("baton-token-guard", refused.stderr)
         self.note(refused.stderr.strip()[:230])
         self.assertIn("baton-deletion-guard", self.k("delete", "lease/worker", check=False).stderr)

@@ -85,7 +85,7 @@ class Rights(Scenario):
         # The right to write Events is there, that to the Lease is what was forgotten.
         account = f"--serviceaccount={self.namespace}:unbound"
         self.k("create", "rolebinding", "extras", "--role=baton-extras-worker", account)
-        stage.time.sleep(5)  # a policy acts some seconds after it was made
+        self.await_injection("unbound")
         self.k("create", "-f", "-", input=json.dumps({
             "apiVersion": "v1", "kind": "Pod", "metadata": {
                 "name": "injected", "labels": {"app": "worker"}, "annotations": {"baton/election": "worker"}},
@@ -117,21 +117,17 @@ class Strategy(Scenario):
     def test_check_warns_and_never_fails(self):
         """Of a grace period within the renew deadline, and of a roll-out that gets stuck."""
         self.install(baton={**BALANCED, "readiness": "leader", "replicas": 1, "terminationGracePeriodSeconds": 12})
-        self.leading()
-        self.assertIn("note not checked: the workload's strategy", self.check())
+        pod = self.leading().pod
+        self.assertIn("note not checked: the workload's strategy", self.check(pod))
         self.k("create", "role", "owners", "--verb=get", "--resource=replicasets.apps,deployments.apps")
         self.k("create", "rolebinding", "owners", "--role=owners", f"--serviceaccount={self.namespace}:worker")
-        said = self.check()
+        said = self.check(pod)
         self.assertIn("note terminationGracePeriodSeconds is 12, not above the renew-deadline of 12s", said)
         self.assertIn("ok   roll-out of the Deployment worker (replicas 1, Ready only as the leader): completes", said)
         self.patch("deployment/worker", {"spec": {"strategy": {"rollingUpdate": {
             "maxUnavailable": "25%", "maxSurge": "25%"}}}})
-        said = self.check()
+        said = self.check(pod)
         self.assertIn("note roll-out of the Deployment worker (replicas 1, Ready only as the leader): gets stuck", said)
         for line in said.splitlines():
             if line.startswith("note"):
                 self.note(line)
-
-    def check(self):
-        [pod] = [each["metadata"]["name"] for each in self.pods()]
-        return self.k("exec", pod, "-c", "baton", "--", "/baton", "check").stdout  # which demands success

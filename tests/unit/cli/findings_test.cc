@@ -83,6 +83,19 @@ TEST(Findings, WithHostNetworkOnlyASocketIsThePodsOwn) {
                   .starts_with("note hostNetwork: the local API on 127.0.0.1:4040 is the node's"));
 }
 
+TEST(Findings, AnApplicationsProcessIsSeenWhereTheContainersShareThem) {
+  const auto judged = [](bool is_seen, bool shares_processes) {
+    return said([&](Findings& f) { judge_app_process("worker", is_seen, shares_processes, f); });
+  };
+  EXPECT_EQ(judged(false, true), "");  // it may not run yet
+  EXPECT_EQ(judged(true, true), "");
+  EXPECT_EQ(judged(true, false), "");  // one image holds both
+  EXPECT_TRUE(judged(false, false).starts_with("note app-process is worker, and the Pod's "))
+      << judged(false, false);
+  EXPECT_TRUE(judged(false, false).ends_with("; set shareProcessNamespace: true in the Pod\n"))
+      << judged(false, false);
+}
+
 // As seen on a node: docs/charts.md has the table.
 TEST(Findings, ARollOutThatGetsStuckIsANote) {
   struct Case {

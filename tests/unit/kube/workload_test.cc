@@ -26,6 +26,16 @@ TEST(DecodePodSpec, HasTheGracePeriodAndTheController) {
   EXPECT_FALSE(decode_pod_spec(R"({"kind":"Pod"})")->is_on_host_network);
 }
 
+TEST(DecodePodSpec, SeesWhoSharesItsProcesses) {
+  const auto shares = [](const std::string& spec) {
+    return decode_pod_spec(R"({"kind":"Pod","spec":{)" + spec + "}}")->shares_processes;
+  };
+  EXPECT_TRUE(shares(R"("shareProcessNamespace":true)"));
+  EXPECT_TRUE(shares(R"("hostPID":true)"));
+  EXPECT_FALSE(shares(""));
+  EXPECT_FALSE(shares(R"("shareProcessNamespace":false,"hostPID":null)"));
+}
+
 TEST(DecodePodSpec, SeesWhoIsReadyOnlyAsLeader) {
   const auto is_gated = [](const std::string& list, const std::string& probe) {
     return decode_pod_spec(R"({"kind":"Pod","spec":{")" + list +
