@@ -37,7 +37,8 @@ def measure(stage, report, quick):
         (folder / "baton").symlink_to(os.environ["BATON_IMAGE_BINARY"])
         stage = dataclasses.replace(stage, build=folder)
     report.note(SECTION, f"baton is {LINKED[linked]}. Three candidates of each kind, without"
-                         " clients. CPU is the time on a processor by the scheduler's account.")
+                         " clients. CPU is the time on a processor by the scheduler's account. A"
+                         " start follows the release of the Lease at once.")
     candidates.release(stage, [LEASES["baton"], START_LEASES["baton"]])
     rss = {}
     for kind in LEASES:
