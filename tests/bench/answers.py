@@ -190,7 +190,10 @@ class Streams:
     def end(self, may_be_refused=False):
         """How many were refused, and what the others were told: the changes between leading and
         not, each with its times."""
-        said = json.loads(self._process.communicate(timeout=30)[0])
+        try:
+            said = json.loads(self._process.communicate(timeout=30)[0])
+        except subprocess.TimeoutExpired:
+            raise BenchError("not every event stream was told of every change") from None
         if said["lost"] or (said["refused"] and not may_be_refused):
             raise BenchError(f"of {self._count} event streams {said['refused']} were refused, and"
                              f" {said['lost']} cut off")
@@ -208,9 +211,11 @@ def tell(stage, report, generator, asked, successor, hand_overs):
             stage.progress(f"{STREAMS} event streams: away and back, {number + 1} of {hand_overs}")
             resign(asked)
             harness.until(successor.leads, 60, f"a term of {successor.name}")
+            time.sleep(0.5)  # a listener that had no turn in between would tell of one change only
             resign(successor)
             harness.until(asked.leads, 60, f"a term of {asked.name}")
             harness.until(successor.follows, 60, f"{successor.name} to follow")
+            time.sleep(0.5)
         _, changes = streams.end()
     decisions = decisions_of(asked, begin_ns)
     if [one["is_leader"] for one in changes] != [leads for leads, _ in decisions]:

@@ -233,13 +233,19 @@ class Streams : Load {
     for (std::size_t i = 0; i < clients_.size(); ++i) connect(i);
     watch(STDIN_FILENO, EPOLLIN, kInput, EPOLL_CTL_ADD);
     std::array<epoll_event, 256> events;
-    for (;;) {
+    bool is_asked = false;
+    while (!is_asked || !are_all_told()) {
       const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
       for (int i = 0; i < ready; ++i) {
-        if (events[i].data.u64 == kInput) return print();
-        step(static_cast<std::size_t>(events[i].data.u64));
+        if (events[i].data.u64 == kInput) {
+          is_asked = true;
+          watch(STDIN_FILENO, 0, kInput, EPOLL_CTL_DEL);
+        } else {
+          step(static_cast<std::size_t>(events[i].data.u64));
+        }
       }
     }
+    return print();
   }
 
  private:
@@ -267,6 +273,13 @@ class Streams : Load {
       std::printf("open\n");
       std::fflush(stdout);
     }
+  }
+
+  /// Each of those that are still open has had every change that one of them has had.
+  bool are_all_told() const {
+    return std::ranges::all_of(changes_, [this](const Change& change) {
+      return change.times_ns.size() + lost_ >= opened_;
+    });
   }
 
   /// "id: REVISION\ndata: DOCUMENT\n\n"
