@@ -28,16 +28,19 @@ std::string_view pod_of(const election::Leader& leader) {
 void append_quoted(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
+  std::size_t plain = 0;  // where what needs no escape began
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out.append(text.substr(plain, i - plain));
     if (byte < 0x20) {
       out.append("\\u00").append({kHex[byte >> 4U], kHex[byte & 15U]});
     } else {
-      if (letter == '"' || letter == '\\') out += '\\';
-      out += letter;
+      out.append({'\\', text[i]});
     }
+    plain = i + 1;
   }
-  out += '"';
+  out.append(text.substr(plain)).append("\"");
 }
 
 // ,"key":"text" with null for "nothing"; the caller drops the first comma.

@@ -1,7 +1,7 @@
 #include "api/router.h"
 
 #include <algorithm>
-#include <boost/algorithm/string/predicate.hpp>
+#include <boost/beast/core/string.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -30,7 +30,8 @@ bool is_local_name(std::string_view host) {
   const std::string_view port = host.substr(name.size());
   const bool has_port = port.starts_with(':') && parse_integer(port.substr(1), 0, 65535);
   if (!port.empty() && !has_port) return false;
-  return boost::iequals(name, "localhost") || name == "127.0.0.1" || name == "[::1]";
+  return boost::beast::iequals({name.data(), name.size()}, "localhost") || name == "127.0.0.1" ||
+         name == "[::1]";
 }
 
 // DNS rebinding and web pages (design section 4).

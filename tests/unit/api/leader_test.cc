@@ -85,6 +85,21 @@ TEST_F(LeaderTest, TextsOfOthersStayJson) {
   EXPECT_EQ(shown["leader"]["fencingToken"], nullptr) << "a foreign elector's token is unknown";
 }
 
+// Of the names that are the same in every answer nothing is replaced: JSON can write them all.
+TEST_F(LeaderTest, WhatJsonEscapesIsReadBackWherever) {
+  for (const std::string text :
+       {"\"", "\\\\", "\"a", "a\\", "\na\n", "a\x1f\"\\\t", "\xC3\xA9\""}) {
+    Context context = context_;
+    context.election = text;
+    LocalApi api(context);
+    api.attach(server_);
+    const auto exchange = std::make_shared<FakeExchange>(
+        http::Request{"GET", "/leader", {{"Host", "localhost:4040"}}, ""}, false);
+    api.handler()(exchange);
+    EXPECT_EQ(document(exchange)["election"], text);
+  }
+}
+
 // Beside the status: a change of where the Service leads is a change of the document.
 TEST_F(LeaderTest, TellsWhereTheTrafficLeads) {
   const auto board = std::make_shared<TrafficBoard>();
