@@ -122,27 +122,39 @@ StatusDocument::StatusDocument(const Context& context)
   lease_[0] = '{';
 }
 
-std::string StatusDocument::text(const StatusView& view, Instant now) const {
+std::string StatusDocument::text(const StatusView& view, Instant now) {
+  const TrafficBoard::View shown = traffic();
+  const bool is_written =
+      view.change == written_.change && view.status.deadline == written_.deadline &&
+      view.has_lapsed(now) == written_.has_lapsed && shown.change == written_.traffic_change;
+  if (!is_written) write(view, now, shown);
+  const std::string validity = std::to_string(milliseconds(view.validity(now)));
+  std::string out;
+  out.reserve(written_.before.size() + validity.size() + written_.after.size());
+  return out.append(written_.before).append(validity).append(written_.after);
+}
+
+void StatusDocument::write(const StatusView& view, Instant now, const TrafficBoard::View& traffic) {
   const election::Status& status = view.status;
   const bool leads = view.leads(now);
-  const TrafficBoard::View shown = traffic();
-  std::string out;
-  out.reserve(1024);
-  out.append("{\"isLeader\":").append(leads ? "true" : "false");
-  append_text(out, "state", election::to_string(view.state(now)));
+  written_ = {view.change, traffic.change, status.deadline, view.has_lapsed(now), {}, {}};
+  std::string& before = written_.before;
+  before.append("{\"isLeader\":").append(leads ? "true" : "false");
+  append_text(before, "state", election::to_string(view.state(now)));
   append_text(
-      out, "reason",
+      before, "reason",
       view.has_lapsed(now) ? "the deadline passed before a renewal counted" : status.reason);
-  out += names_;
-  append_text(out, "fencingToken", leads ? std::to_string(status.token) : "");
-  append_text(out, "termId", status.term_id);
-  append_number(out, "validForMs", milliseconds(view.validity(now)));
-  append_text(out, "deadlineBoottimeNs",
+  before += names_;
+  append_text(before, "fencingToken", leads ? std::to_string(status.token) : "");
+  append_text(before, "termId", status.term_id);
+  before.append(",\"validForMs\":");
+  std::string& after = written_.after;
+  append_text(after, "deadlineBoottimeNs",
               leads ? std::to_string(status.deadline.time_since_epoch().count()) : "");
-  append_leader(out, status.leader);
-  append_traffic(out, traffic_ ? &shown.state : nullptr);
-  append_text(out, "revision", revision(view, now, shown));
-  return out.append(",\"lease\":").append(lease_).append("}}\n");
+  append_leader(after, status.leader);
+  append_traffic(after, traffic_ ? &traffic.state : nullptr);
+  append_text(after, "revision", revision(view, now, traffic));
+  after.append(",\"lease\":").append(lease_).append("}}\n");
 }
 
 std::string StatusDocument::revision(const StatusView& view, Instant now,
@@ -152,12 +164,14 @@ std::string StatusDocument::revision(const StatusView& view, Instant now,
          (view.has_lapsed(now) ? "-lapsed" : "");
 }
 
-http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) const {
+http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) {
   return status_answer(status, view, now, "application/json", text(view, now));
 }
 
 http::Response uncached(int status, std::string content_type, std::string body) {
-  http::Headers headers{{"Cache-Control", "no-store"}};
+  http::Headers headers;
+  headers.reserve(4);  // status_answer() adds two
+  headers.emplace_back("Cache-Control", "no-store");
   if (!content_type.empty()) headers.emplace_back("Content-Type", std::move(content_type));
   return {status, std::move(headers), std::move(body)};
 }

@@ -43,6 +43,17 @@ TEST_F(LeaderTest, ALeadersDocument) {
   EXPECT_EQ(board_->handed_out(), Instant(1012s));
 }
 
+// R2: an answer says the deadline of its own moment, which is extended without another revision.
+TEST_F(LeaderTest, AnExtendedDeadlineIsInTheNextAnswer) {
+  lead();
+  const json before = document(get("/leader"));
+  publish(leading("t1", 42, server_.now + 20s));
+  const json after = document(get("/leader"));
+  EXPECT_EQ(after["deadlineBoottimeNs"], "1020000000000");
+  EXPECT_EQ(after["validForMs"], 20000);
+  EXPECT_EQ(after["revision"], before["revision"]);
+}
+
 // R2 and section 1: the first answer after a stop is no, with no timer having run.
 TEST_F(LeaderTest, TheDeadlineIsComparedAtTheMomentOfAsking) {
   lead();
