@@ -17,6 +17,8 @@ constexpr rlim_t kFewestConnections = 4;
 /// Of a local address: an application of a thousand event streams, and as many that only ask.
 constexpr int kLocalConnections = 2048;
 constexpr int kLocalWaiters = 1024;
+/// Some events, beyond what the kernel keeps for a client that does not read.
+constexpr std::size_t kLocalBacklogBytes = 8192;
 
 /// How many files this process may have open. The soft limit is low for the sake of programs that
 /// call select(); this one does not.
@@ -42,6 +44,7 @@ std::pair<http::ServerLimits, http::ServerLimits> limits_of_each(std::size_t loc
   http::ServerLimits local, other;
   local.connections = kLocalConnections;
   local.waiters = kLocalWaiters;
+  local.stream_backlog_bytes = kLocalBacklogBytes;
   const rlim_t files = raise_open_files();
   const rlim_t wanted = locals * static_cast<rlim_t>(local.connections) +
                         others * static_cast<rlim_t>(other.connections);
