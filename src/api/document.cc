@@ -28,16 +28,19 @@ std::string_view pod_of(const election::Leader& leader) {
 void append_quoted(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
+  std::size_t plain = 0;  // where what needs no escape began
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out.append(text.substr(plain, i - plain));
     if (byte < 0x20) {
       out.append("\\u00").append({kHex[byte >> 4U], kHex[byte & 15U]});
     } else {
-      if (letter == '"' || letter == '\\') out += '\\';
-      out += letter;
+      out.append({'\\', text[i]});
     }
+    plain = i + 1;
   }
-  out += '"';
+  out.append(text.substr(plain)).append("\"");
 }
 
 // ,"key":"text" with null for "nothing"; the caller drops the first comma.
@@ -119,27 +122,39 @@ StatusDocument::StatusDocument(const Context& context)
   lease_[0] = '{';
 }
 
-std::string StatusDocument::text(const StatusView& view, Instant now) const {
+std::string StatusDocument::text(const StatusView& view, Instant now) {
+  const TrafficBoard::View shown = traffic();
+  const bool is_written =
+      view.change == written_.change && view.status.deadline == written_.deadline &&
+      view.has_lapsed(now) == written_.has_lapsed && shown.change == written_.traffic_change;
+  if (!is_written) write(view, now, shown);
+  const std::string validity = std::to_string(milliseconds(view.validity(now)));
+  std::string out;
+  out.reserve(written_.before.size() + validity.size() + written_.after.size());
+  return out.append(written_.before).append(validity).append(written_.after);
+}
+
+void StatusDocument::write(const StatusView& view, Instant now, const TrafficBoard::View& traffic) {
   const election::Status& status = view.status;
   const bool leads = view.leads(now);
-  const TrafficBoard::View shown = traffic();
-  std::string out;
-  out.reserve(1024);
-  out.append("{\"isLeader\":").append(leads ? "true" : "false");
-  append_text(out, "state", election::to_string(view.state(now)));
+  written_ = {view.change, traffic.change, status.deadline, view.has_lapsed(now), {}, {}};
+  std::string& before = written_.before;
+  before.append("{\"isLeader\":").append(leads ? "true" : "false");
+  append_text(before, "state", election::to_string(view.state(now)));
   append_text(
-      out, "reason",
+      before, "reason",
       view.has_lapsed(now) ? "the deadline passed before a renewal counted" : status.reason);
-  out += names_;
-  append_text(out, "fencingToken", leads ? std::to_string(status.token) : "");
-  append_text(out, "termId", status.term_id);
-  append_number(out, "validForMs", milliseconds(view.validity(now)));
-  append_text(out, "deadlineBoottimeNs",
+  before += names_;
+  append_text(before, "fencingToken", leads ? std::to_string(status.token) : "");
+  append_text(before, "termId", status.term_id);
+  before.append(",\"validForMs\":");
+  std::string& after = written_.after;
+  append_text(after, "deadlineBoottimeNs",
               leads ? std::to_string(status.deadline.time_since_epoch().count()) : "");
-  append_leader(out, status.leader);
-  append_traffic(out, traffic_ ? &shown.state : nullptr);
-  append_text(out, "revision", revision(view, now, shown));
-  return out.append(",\"lease\":").append(lease_).append("}}\n");
+  append_leader(after, status.leader);
+  append_traffic(after, traffic_ ? &traffic.state : nullptr);
+  append_text(after, "revision", revision(view, now, traffic));
+  after.append(",\"lease\":").append(lease_).append("}}\n");
 }
 
 std::string StatusDocument::revision(const StatusView& view, Instant now,
@@ -149,12 +164,14 @@ std::string StatusDocument::revision(const StatusView& view, Instant now,
          (view.has_lapsed(now) ? "-lapsed" : "");
 }
 
-http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) const {
+http::Response StatusDocument::answer(int status, const StatusView& view, Instant now) {
   return status_answer(status, view, now, "application/json", text(view, now));
 }
 
 http::Response uncached(int status, std::string content_type, std::string body) {
-  http::Headers headers{{"Cache-Control", "no-store"}};
+  http::Headers headers;
+  headers.reserve(4);  // status_answer() adds two
+  headers.emplace_back("Cache-Control", "no-store");
   if (!content_type.empty()) headers.emplace_back("Content-Type", std::move(content_type));
   return {status, std::move(headers), std::move(body)};
 }

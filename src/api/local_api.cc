@@ -193,7 +193,7 @@ void LocalApi::report_rejection(const Call& call) {
   call.exchange->reply(uncached(204, "", ""));
 }
 
-Response LocalApi::document_answer(int status) const {
+Response LocalApi::document_answer(int status) {
   const Instant now = context_.now();
   return document_.answer(status, context_.board->read_for_answer(now), now);
 }

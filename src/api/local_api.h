@@ -41,14 +41,14 @@ class LocalApi {
   void advance_token(const Call& call);
   void report_rejection(const Call& call);
 
-  http::Response document_answer(int status) const;
+  http::Response document_answer(int status);
   bool refuse_other_term(const Call& call, const StatusView& view) const;
   bool refuse_name(const Call& call) const;
   void answer_when_released(const Call& call, const std::string& term_id);
   void post_proof();
 
   const Context context_;
-  const StatusDocument document_;
+  StatusDocument document_;
   Waiters waiters_;
   const http::Handler handler_;
   http::Server* server_ = nullptr;

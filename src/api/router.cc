@@ -1,7 +1,6 @@
 #include "api/router.h"
 
 #include <algorithm>
-#include <boost/algorithm/string/predicate.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -24,13 +23,21 @@ const std::string* find_in(const Values& values, std::string_view name) {
   return found == values.end() ? nullptr : &found->second;
 }
 
+/// In any case of its letters, without asking a locale, which takes longer than all else here.
+bool is_localhost(std::string_view name) {
+  const auto lower = [](char letter) {
+    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  };
+  return std::ranges::equal(name, std::string_view("localhost"), {}, lower);
+}
+
 bool is_local_name(std::string_view host) {
   std::string_view name = host.substr(0, host.find(':'));
   if (host.starts_with('[')) name = host.substr(0, host.find(']') + 1);
   const std::string_view port = host.substr(name.size());
   const bool has_port = port.starts_with(':') && parse_integer(port.substr(1), 0, 65535);
   if (!port.empty() && !has_port) return false;
-  return boost::iequals(name, "localhost") || name == "127.0.0.1" || name == "[::1]";
+  return is_localhost(name) || name == "127.0.0.1" || name == "[::1]";
 }
 
 // DNS rebinding and web pages (design section 4).

@@ -14,7 +14,7 @@ namespace baton::api {
 
 class Waiters {
  public:
-  Waiters(const Context& context, const StatusDocument& document)
+  Waiters(const Context& context, StatusDocument& document)
       : context_(context), document_(document) {}
   void attach(http::Server& server) { server_ = &server; }
 
@@ -55,7 +55,7 @@ class Waiters {
   void arm_heartbeat();
 
   const Context& context_;
-  const StatusDocument& document_;
+  StatusDocument& document_;
   http::Server* server_ = nullptr;
   std::list<Waiter> waiters_;
   std::list<Stream> streams_;

@@ -112,6 +112,15 @@ bool is_utf8(std::string_view text) {
 std::string printable(std::string_view text, std::size_t limit) {
   std::string out;
   while (!text.empty() && out.size() < limit) {
+    const auto plain =
+        std::ranges::find_if_not(text.substr(0, limit - out.size()),
+                                 [](char letter) { return letter >= 0x20 && letter < 0x7F; });
+    if (plain != text.begin()) {
+      const auto size = static_cast<std::size_t>(plain - text.begin());
+      out.append(text.substr(0, size));
+      text.remove_prefix(size);
+      continue;
+    }
     const std::size_t length = utf8_length(text);
     const auto byte = static_cast<unsigned char>(text[0]);
     if (length == 0 || byte < 0x20 || byte == 0x7F) {

@@ -70,6 +70,7 @@ class Parser<is_request>::Beast final : private boost::beast::http::basic_parser
     message_.method.assign(method.data(), method.size());
     message_.target.assign(target.data(), target.size());
     message_.version = version;
+    message_.headers.reserve(8);  // most requests have fewer
   }
   void on_response_impl(int code, View, int version, ErrorCode& error) override {
     if (code < 100) error = make_error_code(Wrong::bad_status);  // Beast wants three digits only

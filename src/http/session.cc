@@ -253,6 +253,7 @@ void Session::write_on() {
   if (error && error != asio::error::would_block) return end_soon(true);
   if (sent_ == sending_.size()) {
     sending_.clear();
+    if (phase_ == Phase::streaming) sending_.shrink_to_fit();  // it may be long until the next
     sent_ = 0;
     write_deadline_ = kNever;
     return;

@@ -74,8 +74,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   Instant deadline_ = kNever;
   Instant write_deadline_ = kNever;
 
-  std::array<char, 4096> space_;
-  std::string in_;  // not yet parsed
+  std::array<char, 1024> space_;  // small: one for each of many connections that are mostly idle
+  std::string in_;                // not yet parsed
   bool reading_ = false;
   bool peer_finished_ = false;
   std::optional<Parser<true>> parser_;

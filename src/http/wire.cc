@@ -17,9 +17,11 @@ void append_length(std::size_t size, std::string& out) {
   out.append("Content-Length: ").append(std::to_string(size)).append("\r\n");
 }
 
+/// `name` is a literal or has been checked.
 void append_header(std::string_view name, std::string_view value, std::string& out) {
+  out.append(name).append(": ");
   const auto start = static_cast<std::ptrdiff_t>(out.size());
-  out.append(name).append(": ").append(value);
+  out.append(value);
   std::replace_if(out.begin() + start, out.end(), is_control, ' ');
   out += "\r\n";
 }

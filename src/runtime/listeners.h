@@ -26,9 +26,9 @@ class Listeners {
 
  private:
   /// "" or why not. Opens nothing on an IPv6 address that this host does not have.
-  std::string add(const std::string& address, const http::Handler& handler);
+  std::string add(const std::string& address, const http::ServerLimits& limits,
+                  const http::Handler& handler);
 
-  http::ServerLimits limits_;
   std::vector<std::unique_ptr<api::LocalApi>> local_;  // outlive the servers
   std::vector<std::unique_ptr<http::Server>> servers_;
 };

@@ -8,7 +8,9 @@ Pod. An application that ends beside a sidecar that lives.
 import concurrent.futures
 import os
 import random
+import shutil
 import signal
+import subprocess
 import time
 import uuid
 
@@ -27,7 +29,8 @@ PROFILES = {"aggressive": (4, 10), "balanced": (2, 10), "conservative": (1, 4)} 
 PEER = "client-go 15/10/2"
 PEER_ROUNDS = (2, 10)
 ELECTIONS = (4, 10)  # of each profile at once
-RESTARTED_LEASE, DEAD_APPLICATION_LEASE = "e45", "e46"  # beside e0 to e29, apart from handover's
+# Beside e0 to e29, apart from handover's.
+RESTARTED_LEASE, DEAD_APPLICATION_LEASE, WATCHED_LEASE = "e45", "e46", "e44"
 
 
 def measure(stage, report, quick):
@@ -35,7 +38,7 @@ def measure(stage, report, quick):
     leases = {profile: [f"e{10 * index + number}" for number in range(elections)]
               for index, profile in enumerate(PROFILES)}
     candidates.release(stage, [lease for some in leases.values() for lease in some]
-                       + [RESTARTED_LEASE, DEAD_APPLICATION_LEASE])
+                       + [RESTARTED_LEASE, DEAD_APPLICATION_LEASE, WATCHED_LEASE])
     measure_restarted(stage, report, 10 if quick else 50)
     measure_dead_application(stage, report, 10 if quick else 50)
     measure_killed(stage, report, leases, 0 if quick else 1)
@@ -53,6 +56,9 @@ class Application:
             stage.dir / f"{candidate.name}.exec.log")
         harness.until(pid_file.exists, 30, f"the application beside {candidate.name}")
         self.pid = int(pid_file.read_text())
+
+    def died(self):
+        self.exec_process.wait()
 
     def end(self):
         self.exec_process.kill()
@@ -195,33 +201,79 @@ def first_own_yes_ns(candidate):
 
 # An application that ends.
 
+class NamedApplication:
+    """A process whose end its candidate sees by itself. Each has a name of its own: here every
+    candidate sees the processes of all."""
+
+    def __init__(self, stage, candidate, index):
+        self._program = stage.dir / f"app{os.getpid()}-{index}"  # at most 15 bytes count
+        self._program.symlink_to(shutil.which("sleep"))
+        candidate.command += ["--app-process", self._program.name]
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen([self._program, "1000"])
+        self.pid = self._process.pid
+
+    def died(self):
+        self._process.wait()
+        self.start()
+
+    def end(self):
+        self._process.kill()
+        self._process.wait()
+
+
 def measure_dead_application(stage, report, rounds):
+    report.note(DEAD_APPLICATION, "The application is killed by SIGKILL: as the command of `baton"
+                " exec`, which tells the sidecar, or as a process that the sidecar watches by"
+                " `app-process`. The sidecar resigns with that end as the proof. The release is"
+                " seen in a watch of the Lease.")
     stage.progress(f"an application killed beside its sidecar: {rounds} rounds")
-    release_ms, yes_ms = [], []
     with Election(stage, "baton", DEAD_APPLICATION_LEASE) as election:
-        election.settle()
-        versions = stage.cluster.watch_lease(DEAD_APPLICATION_LEASE)
-        harness.until(lambda: versions, 10, "the watch's first event")
-        for _ in range(rounds):
-            leader, followers = election.settle()
-            application = Application(stage, leader)
-            time.sleep(random.uniform(0.2, 0.6))
-            with FirstYes(followers) as first_yes:
-                seen = len(versions)
-                kill_ns = now_ns()
-                os.kill(application.pid, signal.SIGKILL)
-                yes_ns = first_yes.wait_ns(60, f"the end of {leader.name}'s application")
-            application.exec_process.wait()
-            freed_ns = harness.until(
-                lambda: next((at_ns for at_ns, holder in versions[seen:] if not holder), None),
-                10, "the release in the watch")
-            release_ms.append((freed_ns - kill_ns) / 1e6)
-            yes_ms.append((yes_ns - kill_ns) / 1e6)
-    report.note(DEAD_APPLICATION, "The application is the command of `baton exec` and is killed by"
-                " SIGKILL; its sidecar resigns with that end as the proof. The release is seen in a"
-                " watch of the Lease.")
-    report.row(DEAD_APPLICATION, "the application's exit to the release", release_ms, "ms")
-    report.row(DEAD_APPLICATION, "the application's exit to another candidate's first yes", yes_ms,
-               "ms")
-    report.goal(DEAD_APPLICATION, "p99 from the application's exit to the release, ms",
+        found = kill_applications(stage, election, DEAD_APPLICATION_LEASE, rounds,
+                                  lambda leader: Application(stage, leader))
+    report_dead_application(report, "baton exec", found)
+    stage.progress(f"an application killed that its sidecar watches: {rounds} rounds")
+    election = Election(stage, "baton", WATCHED_LEASE)
+    applications = {}
+    try:
+        for index, candidate in enumerate(election.candidates):
+            applications[candidate] = NamedApplication(stage, candidate, index)
+        with election:
+            found = kill_applications(stage, election, WATCHED_LEASE, rounds, applications.get)
+    finally:
+        for application in applications.values():
+            application.end()
+    report_dead_application(report, "app-process", found)
+
+
+def kill_applications(stage, election, lease, rounds, application_of):
+    """[(ms from the leader's application's end to the release, to another candidate's yes)]"""
+    found = []
+    election.settle()
+    versions = stage.cluster.watch_lease(lease)
+    harness.until(lambda: versions, 10, "the watch's first event")
+    for _ in range(rounds):
+        leader, followers = election.settle()
+        application = application_of(leader)
+        time.sleep(random.uniform(0.2, 0.6))
+        with FirstYes(followers) as first_yes:
+            seen = len(versions)
+            kill_ns = now_ns()
+            os.kill(application.pid, signal.SIGKILL)
+            yes_ns = first_yes.wait_ns(60, f"the end of {leader.name}'s application")
+        application.died()
+        freed_ns = harness.until(
+            lambda: next((at_ns for at_ns, holder in versions[seen:] if not holder), None),
+            10, "the release in the watch")
+        found.append(((freed_ns - kill_ns) / 1e6, (yes_ns - kill_ns) / 1e6))
+    return found
+
+
+def report_dead_application(report, by, found):
+    release_ms, yes_ms = zip(*found)
+    report.row(DEAD_APPLICATION, f"{by}: its exit to the release", release_ms, "ms")
+    report.row(DEAD_APPLICATION, f"{by}: its exit to another candidate's first yes", yes_ms, "ms")
+    report.goal(DEAD_APPLICATION, f"{by}: p99 from its exit to the release, ms",
                 percentile(release_ms, 0.99), 100, ratio=False)

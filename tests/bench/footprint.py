@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import subprocess
 import time
 
@@ -12,7 +11,7 @@ import candidates
 import plots
 from answers import is_listening, resign
 from candidates import Candidate, Election
-from harness import BenchError, now_ns
+from harness import BenchError, memory_kib, now_ns
 
 SECTION = "footprint"
 LEASES = {"baton": "e41", "client-go": "client-go-idle"}
@@ -37,7 +36,8 @@ def measure(stage, report, quick):
         (folder / "baton").symlink_to(os.environ["BATON_IMAGE_BINARY"])
         stage = dataclasses.replace(stage, build=folder)
     report.note(SECTION, f"baton is {LINKED[linked]}. Three candidates of each kind, without"
-                         " clients. CPU is the time on a processor by the scheduler's account.")
+                         " clients. CPU is the time on a processor by the scheduler's account. A"
+                         " start follows the release of the Lease at once.")
     candidates.release(stage, [LEASES["baton"], START_LEASES["baton"]])
     rss = {}
     for kind in LEASES:
@@ -88,12 +88,6 @@ def processes(stage, report, election, idle_s):
         if kind == "baton":
             report.goal(SECTION, f"% of a core, idle {role}", percent, CPU_PERCENT, ratio=False)
     return rss
-
-
-def memory_kib(pid):
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)
-    return {name: int(value) for name, value in found}
 
 
 def cpu_ns(pid):

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -75,6 +76,13 @@ def free_port():
                 return port
             except OSError:
                 continue
+
+
+def memory_kib(pid):
+    """{name: KiB} of /proc/PID/smaps_rollup."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    found = re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)
+    return {name: int(value) for name, value in found}
 
 
 class Connection:

@@ -1,8 +1,7 @@
 // Asks a listener on 127.0.0.1 over many connections from one thread, and prints one JSON object.
 //   load_generator answers PORT CONNECTIONS LIMIT   GET /leader over kept connections
 //   load_generator connects PORT CONNECTIONS LIMIT  the same, each over a new connection
-//   load_generator streams PORTS CONNECTIONS        GET /leader/events, spread over PORTS, until
-//                                                   standard input ends
+//   load_generator streams PORT CONNECTIONS         GET /leader/events, until standard input ends
 // LIMIT is a time ("10s") or a number of answers. Latency is from the first byte that is sent, or
 // from the call of connect(), to the last byte of the answer. "open" is printed on a line of its
 // own once all streams have had their first event. Of streams is printed when each was told that
@@ -84,7 +83,6 @@ class Histogram {
 
 struct Client {
   int socket = -1;
-  int port = 0;
   std::int64_t begun_ns = 0;
   bool is_connecting = false;
   std::string in;
@@ -94,7 +92,10 @@ struct Client {
 
 class Load {
  public:
-  explicit Load(std::vector<int> ports) : ports_(std::move(ports)) {
+  Load(int port, const char* path)
+      : port_(port),
+        request_(std::string("GET ") + path +
+                 " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) + "\r\n\r\n") {
     if (epoll_ < 0) give_up("epoll_create1");
   }
 
@@ -106,7 +107,6 @@ class Load {
 
   void connect(std::size_t which) {
     Client& client = clients_[which];
-    client.port = ports_[which % ports_.size()];
     client.begun_ns = now_ns();
     client.in.clear();
     client.socket = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -119,7 +119,7 @@ class Load {
     ::setsockopt(client.socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(client.port));
+    address.sin_port = htons(static_cast<std::uint16_t>(port_));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int result =
         ::connect(client.socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -129,12 +129,12 @@ class Load {
   }
 
   /// Sends a request that fits a socket's buffer by far. False: the peer has closed.
-  static bool send(Client& client, std::string_view request) {
-    return ::send(client.socket, request.data(), request.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(request.size());
+  bool send(const Client& client) const {
+    return ::send(client.socket, request_.data(), request_.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(request_.size());
   }
 
-  bool finish_connect(std::size_t which, std::string_view request) {
+  bool finish_connect(std::size_t which) {
     Client& client = clients_[which];
     int error = 0;
     socklen_t size = sizeof error;
@@ -143,7 +143,7 @@ class Load {
     if (error != 0) give_up("connect");
     client.is_connecting = false;
     watch(client.socket, EPOLLIN, which, EPOLL_CTL_MOD);
-    return send(client, request);
+    return send(client);
   }
 
   /// Takes what has come; false at the end of the connection.
@@ -156,20 +156,15 @@ class Load {
     return true;
   }
 
-  static std::string request(const char* path, int port) {
-    return std::string("GET ") + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
-           "\r\n\r\n";
-  }
-
-  const std::vector<int> ports_;
+  const int port_;
+  const std::string request_;
   const int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<Client> clients_;
 };
 
 class Answers : Load {
  public:
-  Answers(int port, bool is_kept)
-      : Load({port}), is_kept_(is_kept), request_(request("/leader", port)) {}
+  Answers(int port, bool is_kept) : Load(port, "/leader"), is_kept_(is_kept) {}
 
   int run(int connections, const std::string& limit) {
     const bool is_timed = limit.back() == 's';
@@ -197,7 +192,7 @@ class Answers : Load {
  private:
   void step(std::size_t which) {
     Client& client = clients_[which];
-    const bool is_open = client.is_connecting ? finish_connect(which, request_) : receive(client);
+    const bool is_open = client.is_connecting ? finish_connect(which) : receive(client);
     if (!is_open) give_up("a connection ended before its answer");
     const std::size_t head = client.in.find("\r\n\r\n");
     if (head == std::string::npos) return;
@@ -215,31 +210,36 @@ class Answers : Load {
       return connect(which);
     }
     client.begun_ns = now;
-    if (!send(client, request_)) give_up("send");
+    if (!send(client)) give_up("send");
   }
 
   const bool is_kept_;
-  const std::string request_;
   Histogram latencies_;
   std::uint64_t not_200_ = 0;
 };
 
 class Streams : Load {
  public:
-  explicit Streams(std::vector<int> ports) : Load(std::move(ports)) {}
+  explicit Streams(int port) : Load(port, "/leader/events") {}
 
   int run(int connections) {
     clients_.resize(static_cast<std::size_t>(connections));
     for (std::size_t i = 0; i < clients_.size(); ++i) connect(i);
     watch(STDIN_FILENO, EPOLLIN, kInput, EPOLL_CTL_ADD);
     std::array<epoll_event, 256> events;
-    for (;;) {
+    bool is_asked = false;
+    while (!is_asked || !are_all_told()) {
       const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
       for (int i = 0; i < ready; ++i) {
-        if (events[i].data.u64 == kInput) return print();
-        step(static_cast<std::size_t>(events[i].data.u64));
+        if (events[i].data.u64 == kInput) {
+          is_asked = true;
+          watch(STDIN_FILENO, 0, kInput, EPOLL_CTL_DEL);
+        } else {
+          step(static_cast<std::size_t>(events[i].data.u64));
+        }
       }
     }
+    return print();
   }
 
  private:
@@ -252,9 +252,7 @@ class Streams : Load {
 
   void step(std::size_t which) {
     Client& client = clients_[which];
-    const bool is_open = client.is_connecting
-                             ? finish_connect(which, request("/leader/events", client.port))
-                             : receive(client);
+    const bool is_open = client.is_connecting ? finish_connect(which) : receive(client);
     const std::int64_t now = now_ns();
     if (is_open && !client.in.starts_with("HTTP/1.1 5")) {
       take_events(client, now);
@@ -267,6 +265,13 @@ class Streams : Load {
       std::printf("open\n");
       std::fflush(stdout);
     }
+  }
+
+  /// Each of those that are still open has had every change that one of them has had.
+  bool are_all_told() const {
+    return std::ranges::all_of(changes_, [this](const Change& change) {
+      return change.times_ns.size() + lost_ >= opened_;
+    });
   }
 
   /// "id: REVISION\ndata: DOCUMENT\n\n"
@@ -311,32 +316,21 @@ class Streams : Load {
   bool said_open_ = false;
 };
 
-std::vector<int> ports_of(const char* text) {
-  std::vector<int> ports;
-  while (*text != '\0') {
-    char* end = nullptr;
-    ports.push_back(static_cast<int>(std::strtol(text, &end, 10)));
-    if (end == text) return {};
-    text = *end == ',' ? end + 1 : end;
-  }
-  return ports;
-}
-
 }  // namespace
 
 int main(int count, char** words) {
   const std::string_view mode = count > 3 ? words[1] : "";
-  const std::vector<int> ports = count > 3 ? ports_of(words[2]) : std::vector<int>();
+  const int port = count > 3 ? std::atoi(words[2]) : 0;
   const int connections = count > 3 ? std::atoi(words[3]) : 0;
-  if (!ports.empty() && connections > 0) {
-    if (mode == "streams" && count == 4) return Streams(ports).run(connections);
+  if (port > 0 && connections > 0) {
+    if (mode == "streams" && count == 4) return Streams(port).run(connections);
     const bool is_kept = mode == "answers";
     if ((is_kept || mode == "connects") && count == 5 && std::atol(words[4]) > 0) {
-      return Answers(ports.front(), is_kept).run(connections, words[4]);
+      return Answers(port, is_kept).run(connections, words[4]);
     }
   }
   std::fprintf(stderr,
                "usage: load_generator answers|connects PORT CONNECTIONS LIMIT\n"
-               "       load_generator streams PORTS CONNECTIONS\n");
+               "       load_generator streams PORT CONNECTIONS\n");
   return 2;
 }

@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "support/candidates.h"
@@ -48,26 +51,67 @@ class Socket {
 
   /// Everything until the peer closes.
   std::string read_all() const {
+    return read_until([](const std::string&) { return false; });
+  }
+  /// The head of an answer, and what comes with it.
+  std::string read_head() const {
+    return read_until(
+        [](const std::string& text) { return text.find("\r\n\r\n") != std::string::npos; });
+  }
+
+ private:
+  std::string read_until(const std::function<bool(const std::string&)>& is_enough) const {
     std::string text;
     char buffer[4096];
     pollfd waiting{fd_, POLLIN, 0};
-    while (::poll(&waiting, 1, 60'000) == 1) {
+    while (!is_enough(text) && ::poll(&waiting, 1, 60'000) == 1) {
       const ssize_t size = ::recv(fd_, buffer, sizeof buffer, 0);
       if (size <= 0) {
         return text;
       }
       text.append(buffer, static_cast<std::size_t>(size));
     }
+    if (is_enough(text)) return text;
     ADD_FAILURE() << "neither answered nor closed: " << text;
     return text;
   }
 
- private:
   int fd_;
 };
 
+constexpr const char* kEvents = "GET /leader/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// Asks for so many event streams; those that are held go to `streams`. How many were refused.
+int open_streams(std::uint16_t port, int count, std::vector<Socket>& streams) {
+  int refused = 0;
+  for (int i = 0; i < count; ++i) {
+    Socket socket(port);
+    socket.send(kEvents);
+    const std::string answer = socket.read_head();
+    if (answer.starts_with("HTTP/1.1 200 ")) {
+      streams.push_back(std::move(socket));
+    } else {
+      ++refused;
+      EXPECT_TRUE(answer.empty() || answer.starts_with("HTTP/1.1 503 ")) << answer;
+      EXPECT_TRUE(answer.empty() || answer.find("Retry-After: 1\r\n") != std::string::npos);
+    }
+  }
+  return refused;
+}
+
+/// A program that runs baton with these limits of its shell's.
+std::string limited(const std::string& limits) {
+  const std::string path = testing::TempDir() + "baton-limited-" + std::to_string(::getpid());
+  std::ofstream(path) << "#!/bin/sh\n" << limits << "\nexec " << baton_program() << " \"$@\"\n";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  return path;
+}
+
 class HostileClients : public testing::Test {
  protected:
+  explicit HostileClients(const std::function<void(BatonOptions&)>& change = nullptr)
+      : candidates_(1, change) {}
+
   void SetUp() override {
     ASSERT_EQ(candidates_.wait_for_leader(), 0);
     extended_ = baton_.log_lines("extended").size();
@@ -83,7 +127,7 @@ class HostileClients : public testing::Test {
     EXPECT_TRUE(baton_.log_lines("lost").empty());
   }
 
-  Candidates candidates_{1};
+  Candidates candidates_;
   Baton& baton_ = candidates_.at(0);
   std::size_t extended_ = 0;
 };
@@ -150,6 +194,53 @@ TEST_F(HostileClients, SlowHeadersAreCutOff) {
   for (const Socket& socket : sockets) {
     const std::string answer = socket.read_all();
     EXPECT_TRUE(answer.empty() || answer.starts_with("HTTP/1.1 4")) << answer;
+  }
+  expect_unharmed();
+}
+
+TEST_F(HostileClients, ThosePastThePlacesAreRefusedAndAllElseIsAnswered) {
+  constexpr int kPlaces = 1024;
+  constexpr int kMore = 20;
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 10'000);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  std::vector<Socket> streams;
+  EXPECT_EQ(open_streams(baton_.local_port(), kPlaces + kMore, streams), kMore);
+  expect_unharmed();
+}
+
+class HostileClientsOfLowSoftLimit : public HostileClients {
+ protected:
+  HostileClientsOfLowSoftLimit()
+      : HostileClients([](BatonOptions& options) { options.program = limited("ulimit -Sn 100"); }) {
+  }
+};
+
+TEST_F(HostileClientsOfLowSoftLimit, TheHardOneIsWhatCounts) {
+  std::vector<Socket> streams;
+  EXPECT_EQ(open_streams(baton_.local_port(), 200, streams), 0);
+  EXPECT_TRUE(baton_.log_lines("fewer clients").empty());
+  expect_unharmed();
+}
+
+class HostileClientsOfFewFiles : public HostileClients {
+ protected:
+  HostileClientsOfFewFiles()
+      : HostileClients([](BatonOptions& options) { options.program = limited("ulimit -n 300"); }) {}
+};
+
+TEST_F(HostileClientsOfFewFiles, ClientsShareWhatTheElectionLeaves) {
+  const auto lines = baton_.log_lines("fewer clients");
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0]["reason"],
+            "the limit of open files (RLIMIT_NOFILE) is 300, less than 2368: a local address takes "
+            "209 connections and not 2048, of which 104 may wait; raise the limit");
+  std::vector<Socket> streams;
+  EXPECT_EQ(open_streams(baton_.local_port(), 250, streams), 250 - 104);
+  std::vector<Socket> idle;
+  for (int i = 0; i < 400; ++i) {
+    idle.emplace_back(i % 2 == 0 ? baton_.local_port() : baton_.probe_port());
   }
   expect_unharmed();
 }

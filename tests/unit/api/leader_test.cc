@@ -43,6 +43,17 @@ TEST_F(LeaderTest, ALeadersDocument) {
   EXPECT_EQ(board_->handed_out(), Instant(1012s));
 }
 
+// R2: an answer says the deadline of its own moment, which is extended without another revision.
+TEST_F(LeaderTest, AnExtendedDeadlineIsInTheNextAnswer) {
+  lead();
+  const json before = document(get("/leader"));
+  publish(leading("t1", 42, server_.now + 20s));
+  const json after = document(get("/leader"));
+  EXPECT_EQ(after["deadlineBoottimeNs"], "1020000000000");
+  EXPECT_EQ(after["validForMs"], 20000);
+  EXPECT_EQ(after["revision"], before["revision"]);
+}
+
 // R2 and section 1: the first answer after a stop is no, with no timer having run.
 TEST_F(LeaderTest, TheDeadlineIsComparedAtTheMomentOfAsking) {
   lead();
@@ -83,6 +94,21 @@ TEST_F(LeaderTest, TextsOfOthersStayJson) {
   const json shown = document(get("/leader"));
   EXPECT_EQ(shown["leader"]["identity"], "a\"b\\c??");
   EXPECT_EQ(shown["leader"]["fencingToken"], nullptr) << "a foreign elector's token is unknown";
+}
+
+// Of the names that are the same in every answer nothing is replaced: JSON can write them all.
+TEST_F(LeaderTest, WhatJsonEscapesIsReadBackWherever) {
+  for (const std::string text :
+       {"\"", "\\\\", "\"a", "a\\", "\na\n", "a\x1f\"\\\t", "\xC3\xA9\""}) {
+    Context context = context_;
+    context.election = text;
+    LocalApi api(context);
+    api.attach(server_);
+    const auto exchange = std::make_shared<FakeExchange>(
+        http::Request{"GET", "/leader", {{"Host", "localhost:4040"}}, ""}, false);
+    api.handler()(exchange);
+    EXPECT_EQ(document(exchange)["election"], text);
+  }
 }
 
 // Beside the status: a change of where the Service leads is a change of the document.

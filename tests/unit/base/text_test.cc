@@ -59,6 +59,15 @@ TEST(Printable, ReplacesControlBytesAndInvalidUtf8) {
   EXPECT_EQ(printable(std::string(300, 'x'), 3), "xxx...");
 }
 
+TEST(Printable, TakesPlainTextWholeUpToTheLimitAndTheRestByCharacters) {
+  EXPECT_EQ(printable(""), "");
+  EXPECT_EQ(printable("plain"), "plain");
+  EXPECT_EQ(printable("plain", 5), "plain") << "no ellipsis for what fits";
+  EXPECT_EQ(printable("\x7F\x01plain~ text\x1F"), "??plain~ text?");
+  EXPECT_EQ(printable("ab\xC3\xA9zz", 3), "ab\xC3\xA9...") << "no half of a character";
+  EXPECT_EQ(printable("a\xC3\xA9zz", 4), "a\xC3\xA9z...");
+}
+
 TEST(ReadFile, NamesThePathAndTheReason) {
   const auto missing = read_file("/does/not/exist");
   ASSERT_FALSE(missing.ok());
