@@ -72,6 +72,14 @@ struct StageOptions {
                             // three requests between two pauses
 };
 
+/// Leaves a Lease that was released, so that nobody waits for it at first.
+void begin_released(const std::string& election);
+
+/// For tests that say "nothing is lost": aggressive, but with a request timeout of 2 s, and as
+/// short a renew deadline as R15 then allows. Aggressive's own 400 ms three times over can pass
+/// while a process has no processor, as under a sanitizer.
+void unhurried(BatonOptions& options);
+
 class Stage {
  public:
   explicit Stage(const StageOptions& options = {});
