@@ -20,7 +20,7 @@ class F18 : public testing::TestWithParam<Watches> {};
 
 // A watch may stall, break, repeat itself or lag: the next one leads all the same.
 TEST_P(F18, HandOverWorksWithoutAGoodWatch) {
-  Stage stage({.with_applications = false});
+  Stage stage({.with_applications = false, .change = unhurried});
   const int old = stage.leader();
   ASSERT_GE(old, 0);
   const Proxy::Fault fault(proxy(), stage.fault(-1, GetParam().wish));
@@ -177,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(Bump, F22, testing::Values(1'000'000, 0));
 
 // F27: answers that do not show what was sent count for nothing, for anybody, until they do.
 TEST(F27, AlteredAnswersAreNoRenewals) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int old = stage.leader();
   ASSERT_GE(old, 0);
   const json altered = {{"action", "alter"},
