@@ -166,7 +166,7 @@ class Ambiguous : public testing::TestWithParam<const char*> {};
 
 // F11, F12: creation, acquisition, renewal and release, each lost or doubled once.
 TEST_P(Ambiguous, CreationAcquisitionRenewalAndRelease) {
-  Stage stage;
+  Stage stage({.change = [](BatonOptions& options) { options.flags = kUnhurried; }});
   const Faults first =
       switch_on({stage.fault(0, on_updates(GetParam(), {{"count", 2}, {"delay_ms", 600}})),
                  stage.fault(1, on_updates(GetParam(), {{"count", 2}, {"delay_ms", 600}}))});

@@ -193,8 +193,7 @@ void begin_released(const std::string& election) {
 
 void unhurried(BatonOptions& options) {
   begin_released(options.election);
-  options.flags.insert(options.flags.end(),
-                       {"--lease-duration=9s", "--renew-deadline=7200ms", "--request-timeout=2s"});
+  options.flags.insert(options.flags.end(), kUnhurried.begin(), kUnhurried.end());
 }
 
 Stage::Stage(const StageOptions& options) : options_(options) {
