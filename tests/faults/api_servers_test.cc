@@ -52,15 +52,9 @@ class ApiServers : public testing::Test {
 };
 
 // Long enough for a kube-apiserver to start anew: an outage shorter than 2 R + 2 retry-min costs
-// nothing (R15). The Lease is there and released, so that nobody waits for it at first.
+// nothing (R15).
 void outlast_restarts(BatonOptions& options) {
-  Api admin("admin");
-  json lease = lease_body(options.election, {{"leaseDurationSeconds", 1}, {"leaseTransitions", 1}});
-  lease["metadata"]["annotations"] = {{"baton/format", "1"},
-                                      {"baton/term", "before"},
-                                      {"baton/released", "before/1"},
-                                      {"baton/fencing-token", "1"}};
-  admin.put(kLeases + "/" + options.election, lease);
+  begin_released(options.election);
   options.flags = {"--lease-duration=60s", "--renew-deadline=48s", "--renew-period=2s",
                    "--request-timeout=15s", "--retry-max=450ms"};
 }

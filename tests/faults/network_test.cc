@@ -37,7 +37,7 @@ std::ostream& operator<<(std::ostream& out, const CutOff& one) { return out << o
 class F7 : public testing::TestWithParam<CutOff> {};
 
 TEST_P(F7, LeaderCutOffStopsByItsDeadlineAndDoesNotFlapAfterwards) {
-  Stage stage({.candidates = 3});
+  Stage stage({.candidates = 3, .change = unhurried});
   const int old = stage.leader();
   ASSERT_TRUE(old >= 0 && stage.writes(old, 3));
   std::vector<json> wishes;
@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, F7,
                          [](const auto& one) { return std::string(one.param.name); });
 
 TEST(F8, FollowersCutOffNeitherDisturbNorStormBack) {
-  Stage stage({.candidates = 3});
+  Stage stage({.candidates = 3, .change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
   std::vector<json> wishes;
@@ -82,8 +82,8 @@ TEST(F8, FollowersCutOffNeitherDisturbNorStormBack) {
 // R2: counted from sending. A reply that is 300 ms late leaves 300 ms less.
 TEST(F9, LateAnswersCountFromSending) {
   constexpr std::int64_t kDelay_ns = 300'000'000;
-  constexpr std::int64_t kValidity_ns = 2'400'000'000;
-  Stage stage;
+  constexpr std::int64_t kValidity_ns = 7'200'000'000;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_TRUE(leader >= 0 && stage.renews(leader, 1));
   // The watch shows the write too, which counts as its reply.
@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(DelayMs, F9Late, testing::Values(600, 2600, 4000));
 
 // No answer to a write ever comes, but the watch shows each one: that counts as its reply (R10).
 TEST(F9, LostAnswersAreReadOffTheWatch) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
   const Proxy::Fault lost(proxy(), stage.fault(leader, on_updates("drop_answer")));
@@ -145,10 +145,10 @@ TEST(F9, HeldAnswerIsDeadOnArrival) {
 
 // Applied long after the client gave up: refused by its version, or known as one's own.
 TEST(F10, RequestsThatAreAppliedLate) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
-  for (const int delay_ms : {600, 2600, 4000}) {
+  for (const int delay_ms : {2600, 7600, 9600}) {
     const Proxy::Fault late(
         proxy(),
         stage.fault(leader, on_updates("delay_request", {{"delay_ms", delay_ms}, {"count", 1}})));
@@ -157,7 +157,7 @@ TEST(F10, RequestsThatAreAppliedLate) {
   EXPECT_EQ(stage.terms(), 1U);
   const int other = 1 - leader;
   const Proxy::Fault late(
-      proxy(), stage.fault(other, on_updates("delay_request", {{"delay_ms", 1500}, {"count", 1}})));
+      proxy(), stage.fault(other, on_updates("delay_request", {{"delay_ms", 2600}, {"count", 1}})));
   EXPECT_EQ(stage.at(leader).post("/resign?drained=true&wait=30s").status, 200);
   EXPECT_GE(stage.leader(), 0);
 }
@@ -166,7 +166,7 @@ class Ambiguous : public testing::TestWithParam<const char*> {};
 
 // F11, F12: creation, acquisition, renewal and release, each lost or doubled once.
 TEST_P(Ambiguous, CreationAcquisitionRenewalAndRelease) {
-  Stage stage;
+  Stage stage({.change = [](BatonOptions& options) { options.flags = kUnhurried; }});
   const Faults first =
       switch_on({stage.fault(0, on_updates(GetParam(), {{"count", 2}, {"delay_ms", 600}})),
                  stage.fault(1, on_updates(GetParam(), {{"count", 2}, {"delay_ms", 600}}))});
@@ -195,7 +195,7 @@ json answer(int code, const std::string& body, const json& more = json::object()
 
 // Each bad answer for a third of a second, to everything that the leader asks.
 TEST(F13, BadAnswersForAMomentCostNothing) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
   const std::vector<json> bad = {
@@ -235,7 +235,7 @@ TEST(F13, ThrottledForLongEndsTheTermInTime) {
 // A server that goes away in good order, connections that are reset, an outage shorter than
 // 2 R + 2 retry-min: no leadership is lost (R15).
 TEST(F14, RestartsThatAreShortCostNothing) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
   {
@@ -247,7 +247,7 @@ TEST(F14, RestartsThatAreShortCostNothing) {
     let_pass(std::chrono::milliseconds(400));
   }
   proxy().post("/listener", {{"open", false}});
-  let_pass(std::chrono::milliseconds(600));
+  let_pass(std::chrono::milliseconds(2700));
   proxy().post("/listener", {{"open", true}});
   EXPECT_TRUE(stage.renews(leader, 2));
   EXPECT_EQ(stage.terms(), 1U) << stage.at(leader).log();
@@ -269,17 +269,17 @@ TEST(F15, OutageLongerThanTheTermIsSurvived) {
 }
 
 TEST(F15, SlowNetworkIsNoOutage) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
-  const Proxy::Fault slow(proxy(), stage.fault(-1, {{"action", "slow"}, {"bytes_per_s", 20'000}}));
+  const Proxy::Fault slow(proxy(), stage.fault(-1, {{"action", "slow"}, {"bytes_per_s", 4'000}}));
   EXPECT_TRUE(stage.renews(leader, 4));
   EXPECT_EQ(stage.terms(), 1U) << stage.at(leader).log();
 }
 
 // A new certificate, a new authority that the files name in time, and one that they do not.
 TEST(F16, CertificatesAreRotated) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
   for (const char* authority : {"same", "new"}) {
@@ -299,7 +299,7 @@ TEST(F16, CertificatesAreRotated) {
 
 // One 401: the token's file is read again, and the election goes on.
 TEST(F17, RefusedTokenIsReadAgain) {
-  Stage stage;
+  Stage stage({.change = unhurried});
   const int leader = stage.leader();
   ASSERT_GE(leader, 0);
   const Proxy::Fault fault(

@@ -140,6 +140,7 @@ TEST(F4, AMachinePausedWithItsClocksIsRefusedByTheStore) {
 
 TEST(F5, WallClockThatJumpsHasNoEffect) {
   Stage stage({.change = [](BatonOptions& options) {
+    unhurried(options);
     options.environment = with_wrong_clock("WRONG_WALL_CLOCK_S", "3600");
   }});
   const int leader = stage.leader();
@@ -192,8 +193,10 @@ TEST(F6, ClockRatesATenthOffEachWay) {
 // A name used again by another Pod waits; the same Pod's sidecar is a new term too.
 TEST(F24, NameUsedAgainIsNoProof) {
   std::string uid = "8d5a1a52-0000-4000-8000-00000000000a";
-  Stage stage({.candidates = 1,
-               .change = [&](BatonOptions& options) { options.flags = {"--pod-uid=" + uid}; }});
+  Stage stage({.candidates = 1, .change = [&](BatonOptions& options) {
+                 unhurried(options);
+                 options.flags.push_back("--pod-uid=" + uid);
+               }});
   ASSERT_EQ(stage.leader(), 0);
   for (const char* next :
        {"8d5a1a52-0000-4000-8000-00000000000a", "8d5a1a52-0000-4000-8000-00000000000b"}) {
@@ -215,8 +218,10 @@ TEST(F26, ClientsThatTakeEveryDescriptorStopNoRenewal) {
   const std::string program = make_folder("few") + "/baton";
   std::ofstream(program) << "#!/bin/sh\nulimit -n 100\nexec " << baton_program() << " \"$@\"\n";
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  Stage stage(
-      {.candidates = 1, .change = [&](BatonOptions& options) { options.program = program; }});
+  Stage stage({.candidates = 1, .change = [&](BatonOptions& options) {
+                 unhurried(options);
+                 options.program = program;
+               }});
   ASSERT_EQ(stage.leader(), 0);
   std::vector<std::unique_ptr<http::Connection>> crowd;
   for (int i = 0; i < 200; ++i) {
@@ -225,7 +230,7 @@ TEST(F26, ClientsThatTakeEveryDescriptorStopNoRenewal) {
     crowd.back()->connect(boot_now() + std::chrono::seconds(1));
   }
   proxy().post("/listener", {{"open", false}});
-  let_pass(milliseconds(600));
+  let_pass(milliseconds(2700));
   proxy().post("/listener", {{"open", true}});
   EXPECT_TRUE(stage.renews(0, 3)) << stage.at(0).log();
   EXPECT_TRUE(stage.at(0).log_lines("lost").empty()) << stage.at(0).log();

@@ -181,6 +181,21 @@ void LeaseHistory::add(const json& lease, bool is_deleted) {
   versions_.push_back(std::move(version));
 }
 
+void begin_released(const std::string& election) {
+  Api admin("admin");
+  json lease = lease_body(election, {{"leaseDurationSeconds", 1}, {"leaseTransitions", 1}});
+  lease["metadata"]["annotations"] = {{"baton/format", "1"},
+                                      {"baton/term", "before"},
+                                      {"baton/released", "before/1"},
+                                      {"baton/fencing-token", "1"}};
+  admin.put(kLeases + "/" + election, lease);  // refused where another candidate came before
+}
+
+void unhurried(BatonOptions& options) {
+  begin_released(options.election);
+  options.flags.insert(options.flags.end(), kUnhurried.begin(), kUnhurried.end());
+}
+
 Stage::Stage(const StageOptions& options) : options_(options) {
   const json seen = proxy().get("/requests");
   first_request_ = seen.empty() ? 0 : seen.back()["sequence"].get<std::int64_t>();

@@ -72,6 +72,17 @@ struct StageOptions {
                             // three requests between two pauses
 };
 
+/// Leaves a Lease that was released, so that nobody waits for it at first.
+void begin_released(const std::string& election);
+
+/// For tests that say "nothing is lost": aggressive, but with a request timeout of 2 s, and as
+/// short a renew deadline as R15 then allows. Aggressive's own 400 ms three times over can pass
+/// while a process has no processor, as under a sanitizer.
+inline const std::vector<std::string> kUnhurried = {
+    "--lease-duration=9s", "--renew-deadline=7200ms", "--request-timeout=2s"};
+/// Adds these, and begins with a Lease that was released.
+void unhurried(BatonOptions& options);
+
 class Stage {
  public:
   explicit Stage(const StageOptions& options = {});

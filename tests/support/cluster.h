@@ -38,7 +38,8 @@ class TestCluster {
   int elections_ = 0;
 };
 
-/// The devserver's control port (docs/devserver.md). Every call expects success.
+/// The devserver's control port (docs/devserver.md). Every call expects success, or that what it
+/// takes away is gone already.
 namespace dev {
 
 nlohmann::json control(const std::string& method, const std::string& target,

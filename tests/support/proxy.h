@@ -23,7 +23,7 @@ class Proxy {
   }
   std::string folder() const { return folder_; }
 
-  /// docs/devserver.md. Every call expects success.
+  /// docs/devserver.md. Every call expects success, or that what it takes away is gone already.
   nlohmann::json control(const std::string& method, const std::string& target,
                          const nlohmann::json& body);
   nlohmann::json get(const std::string& target);
