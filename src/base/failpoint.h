@@ -14,6 +14,12 @@ enum class Failpoint {
   belief_published,       // nothing has been logged or sent on
   belief_before_log,
   belief_logged,
+  fence_before_write,  // of a higher token; nothing of it is on the disk
+  fence_written,       // to the file beside
+  fence_renamed,
+  fence_recorded,
+  fence_before_forward,
+  fence_forwarded,  // the service has answered, its client has not been
 };
 
 #ifdef BATON_FAILPOINTS
