@@ -122,27 +122,25 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
   /// Upstream's thread.
   void done(http::Reply reply) {
     failpoint(Failpoint::fence_forwarded);
-    std::int64_t cut_by = 0;
-    {
-      const std::lock_guard lock(gateway_.mutex_);
-      cut_by = cut_by_;
-      gateway_.scopes_.find(scope_)->second.gate->leave(shared_from_this());
-      gateway_.left_.notify_all();
-    }
-    if (reply.kind == http::IoKind::ok && reply.response.status < 200) {
-      reply = {.what = "an answer of status " + std::to_string(reply.response.status),
-               .response = {}};
-    }
-    if (reply.kind == http::IoKind::ok) {
+    const std::lock_guard lock(gateway_.mutex_);
+    conclude(std::move(reply));  // first: once nothing is in flight, a stop waits for no answer
+    gateway_.scopes_.find(scope_)->second.gate->leave(shared_from_this());
+    gateway_.left_.notify_all();
+  }
+
+  void conclude(http::Reply reply) {
+    const int status = reply.response.status;
+    if (reply.kind == http::IoKind::ok && status >= 200) {
       return finish("forwarded", passed_on(std::move(reply.response)));
     }
-    if (cut_by > 0) {
-      return finish("cut", with_highest(plain(502, "cut off: the token " + std::to_string(cut_by) +
+    if (cut_by_ > 0) {
+      return finish("cut", with_highest(plain(502, "cut off: the token " + std::to_string(cut_by_) +
                                                        " has come; what the service did of this "
                                                        "is unknown"),
-                                        cut_by));
+                                        cut_by_));
     }
     if (reply.kind == http::IoKind::canceled) return gateway_.count(scope_, "abandoned");
+    if (reply.what.empty()) reply.what = "an answer of status " + std::to_string(status);
     const bool is_sent = reply.kind != http::IoKind::not_sent;
     finish("failed", plain(502, reply.what + (is_sent ? "; what the service did is unknown"
                                                       : "; nothing was sent")));
