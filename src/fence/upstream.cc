@@ -69,7 +69,7 @@ Upstream::~Upstream() {
 
 std::shared_ptr<Sending> Upstream::send(http::Request request,
                                         std::function<void(http::Reply)> done) {
-  const std::shared_ptr<Sending> sending(new Sending(std::move(request), std::move(done)));
+  std::shared_ptr<Sending> sending(new Sending(std::move(request), std::move(done)));
   submit([this, sending](auto& connection) { exchange(*sending, connection); });
   return sending;
 }
