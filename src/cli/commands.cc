@@ -136,14 +136,12 @@ const std::vector<Command>& commands() {
              "Where /livez, /readyz and /metrics are. Default: :4041; off: nowhere."},
             {"--drain", "DURATION",
              "How long requests with lower tokens may go on when a higher one has come, before "
-             "they "
-             "are cut off. Default: 5s."},
+             "they are cut off. Default: 5s."},
             {"--upstream-timeout", "DURATION",
              "How long the service may take for an answer. Default: 30s."},
             {"--max-jump", "N",
              "Refuse a token that is more than N above the highest: it would lock the scope for "
-             "all "
-             "that come after. Default: 1000000."},
+             "all that come after. Default: 1000000000000, as far as POST /token/advance goes."},
             {"--initialise", "[=TOKEN]",
              "Create the state file, or the scopes that it lacks, at TOKEN (0), and end. Once: "
              "everything from TOKEN on is let in afterwards."}},
