@@ -15,6 +15,12 @@ enum class Failpoint {
   belief_before_log,
   belief_logged,
   proof_before_post,  // the work's end is known, the election has not been told
+  fence_before_write,  // of a higher token; nothing of it is on the disk
+  fence_written,       // to the file beside
+  fence_renamed,
+  fence_recorded,
+  fence_before_forward,
+  fence_forwarded,  // the service has answered, its client has not been
 };
 
 #ifdef BATON_FAILPOINTS

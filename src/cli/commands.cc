@@ -120,6 +120,32 @@ const std::vector<Command>& commands() {
        .options = {kLocalAddress, kHolder},
        .most_words = kAnyNumber,
        .run = run_exec},
+      {.name = "fence",
+       .summary =
+           "Run a gateway before an HTTP service that cannot check fencing tokens: it refuses "
+           "requests with a token below the highest that it has seen. See docs/fencing.md.",
+       .exit_codes = "0 after an orderly end, or initialised; 1 cannot be initialised; 2 wrong "
+                     "usage, or the state file is missing, damaged or in use",
+       .options =
+           {{"--scopes", "LIST", "The elections whose tokens it takes, as NAMESPACE/NAME."},
+            {"--state", "FILE",
+             "Where the highest tokens are kept, on a volume that outlives the process."},
+            {"--upstream", "URL", "The service, as http://127.0.0.1:8081."},
+            {"--listen", "LIST", "Where it listens for the service's clients. Default: :8080."},
+            {"--probe-address", "LIST",
+             "Where /livez, /readyz and /metrics are. Default: :4041; off: nowhere."},
+            {"--drain", "DURATION",
+             "How long requests with lower tokens may go on when a higher one has come, before "
+             "they are cut off. Default: 5s."},
+            {"--upstream-timeout", "DURATION",
+             "How long the service may take for an answer. Default: 30s."},
+            {"--max-jump", "N",
+             "Refuse a token that is more than N above the highest: it would lock the scope for "
+             "all that come after. Default: 1000000000000, as far as POST /token/advance goes."},
+            {"--initialise", "[=TOKEN]",
+             "Create the state file, or the scopes that it lacks, at TOKEN (0), and end. Once: "
+             "everything from TOKEN on is let in afterwards."}},
+       .run = run_fence},
       {.name = "check",
        .usage = "[SETTINGS]",
        .summary =

@@ -55,7 +55,9 @@ void append_reply(const Response& response, ReplyForm form, std::string& out) {
   if (!form.keep_alive) out += "Connection: close\r\n";
   if (form.keep_alive && form.say_keep_alive) out += "Connection: keep-alive\r\n";
   if (form.framing == BodyFraming::chunked) out += "Transfer-Encoding: chunked\r\n";
-  const bool sized = form.framing == BodyFraming::length && has_body(response.status);
+  // A HEAD that was passed on tells the length that another server gave.
+  const bool is_told = form.head_only && !header(response.headers, "Content-Length").empty();
+  const bool sized = form.framing == BodyFraming::length && has_body(response.status) && !is_told;
   if (sized) append_length(response.body.size(), out);
   out += "\r\n";
   if (sized && !form.head_only) out += response.body;

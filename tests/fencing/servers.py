@@ -50,11 +50,11 @@ class Server:
     stop_signal = signal.SIGTERM
     process = None
 
-    def start(self, words, user=None):
+    def start(self, words, user=None, **variables):
         if user and os.getuid() == 0:
             words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig",
                      self.stop_signal.name[3:], "--", *words]
-        self.process = stage.start(words, self.folder / "log")
+        self.process = stage.start(words, self.folder / "log", **variables)
         until(f"{words[-1]} is up", self.is_up)
 
     def is_up(self):
@@ -238,3 +238,41 @@ class Consumer(Server):
 
     def is_ready(self):
         return True
+
+
+class Gateway(Server):
+    """`baton fence` before a service; more options as words."""
+
+    def __init__(self, upstream, *options, program=stage.BATON):
+        self.folder, self.upstream, self.options = make_folder("gate"), upstream, options
+        self.state = self.folder / "state"
+        self.initialise("--initialise")
+        self.launch(program)
+
+    def words(self, *more):
+        return ["fence", f"--scopes={SCOPE},shop/billing", f"--state={self.state}", *more]
+
+    def initialise(self, *more):
+        subprocess.run([stage.BATON, *self.words(*more)], check=True, timeout=60)
+
+    def launch(self, program=stage.BATON, **variables):
+        self.port, self.probes = stage.free_port(), stage.free_port()
+        words = self.words(f"--upstream=http://127.0.0.1:{self.upstream}", *self.options,
+                           f"--listen=127.0.0.1:{self.port}", f"--probe-address=127.0.0.1:{self.probes}")
+        self.start([program, *words], **variables)
+
+    def is_ready(self):
+        return is_open(self.probes) and is_open(self.port)
+
+
+class GatedService(HttpService):
+    """A service that checks nothing, behind a gateway."""
+
+    def __init__(self):
+        super().__init__("python")
+        self.gateway = Gateway(self.port)
+        self.address = f"{self.folder}:{self.port}:{self.gateway.port}"
+
+    def close(self):
+        self.gateway.close()
+        super().close()

@@ -240,10 +240,14 @@ class Http(Store):
     def connect(self):
         self.folder, _, self.port = str(self.address).rpartition(":")
 
+    def where(self, kind):
+        return self.port, f"/{kind}"
+
     def post(self, kind, token, body, middle):
-        client = http.client.HTTPConnection("127.0.0.1", int(self.port), timeout=600)
+        port, path = self.where(kind)
+        client = http.client.HTTPConnection("127.0.0.1", int(port), timeout=600)
         try:
-            client.putrequest("POST", f"/{kind}")
+            client.putrequest("POST", path)
             for name, value in [("Baton-Fencing-Token", token), ("Baton-Fencing-Scope", SCOPE),
                                 ("Content-Length", len(body))]:
                 client.putheader(name, str(value))
@@ -258,6 +262,8 @@ class Http(Store):
             client.close()
         if answer.status == 409:
             raise Stale(int(answer.headers["Baton-Highest-Token"]))
+        if answer.status in (502, 503):
+            raise Lost(reason)
         if answer.status != 200:
             raise RuntimeError(reason)
 
@@ -276,6 +282,17 @@ class Http(Store):
                 return [tuple(map(int, line.split())) + (0,) for line in lines]
         except FileNotFoundError:
             return []
+
+
+class Gateway(Http):
+    """`address` is `FOLDER:PORT:GATEWAY_PORT`. The twin goes to the service itself."""
+
+    def connect(self):
+        address, _, self.gateway = str(self.address).rpartition(":")
+        self.folder, _, self.port = address.rpartition(":")
+
+    def where(self, kind):
+        return (self.gateway, "/open") if kind == "fenced" else (self.port, "/twin")
 
 
 class ObjectStorage(Store):
@@ -335,4 +352,4 @@ class ObjectStorage(Store):
 
 
 STORES = {"postgresql": PostgreSQL, "redis": RedisStore, "sqlite": SQLite, "queue": Queue,
-          "http": Http, "object-storage": ObjectStorage}
+          "http": Http, "gateway": Gateway, "object-storage": ObjectStorage}

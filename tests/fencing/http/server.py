@@ -20,7 +20,8 @@ def effect(kind):
     return application
 
 
-routes = {"/twin": effect("twin"),
+# /open is for who stands behind `baton fence`.
+routes = {"/twin": effect("twin"), "/open": effect("fenced"),
           "/fenced": fence.Fence(effect("fenced"), str(folder / "fence"), "shop/orders")}
 
 
