@@ -14,6 +14,7 @@ enum class Failpoint {
   belief_published,       // nothing has been logged or sent on
   belief_before_log,
   belief_logged,
+  page_half_written,  // the status page has its new deadline and the old term
 };
 
 #ifdef BATON_FAILPOINTS

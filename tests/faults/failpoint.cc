@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::array kNames = {"write_before_send",   "write_sent",        "write_answered",
                                "release_before_send", "release_answered",  "belief_before_publish",
-                               "belief_published",    "belief_before_log", "belief_logged"};
+                               "belief_published",    "belief_before_log", "belief_logged",
+                               "page_half_written"};
 
 struct Wish {
   int point = -1;  // none
