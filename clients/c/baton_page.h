@@ -2,14 +2,14 @@
  * it needs C11 or C++17, GCC or Clang, and Linux on a little-endian machine. docs/status-page.md
  * has the layout and the protocol.
  *
- *   static struct baton_page page = BATON_PAGE("/run/baton/status");
+ *   static struct baton_page page = BATON_PAGE("/run/baton-status/page");
  *
  *   struct baton_leadership term;
  *   while (baton_leads(&page, &term)) write_with(term.token, term.remaining_ns);
  *
  * or, in C++:
  *
- *   static baton::StatusPage page("/run/baton/status");
+ *   static baton::StatusPage page("/run/baton-status/page");
  *   while (auto term = page.leadership()) write_with(term->token, term->remaining_ns);
  *
  * Promised: never a yes after the deadline of the page, on CLOCK_BOOTTIME read last; never a
@@ -42,7 +42,7 @@ struct baton_page {
   const char* path;
   const uint64_t* words; /* null until it is open */
   int turn;              /* who opens it */
-  char boot_id[40];      /* of this boot; zeros behind it */
+  uint64_t boot_id[5];   /* this boot's text; zeros behind it */
 };
 #define BATON_PAGE(path) \
   {                      \
@@ -60,6 +60,8 @@ struct baton_leadership {
   int64_t remaining_ns;
 };
 
+#define BATON_PAGE_MAGIC UINT64_C(0x4741504e4f544142) /* "BATONPAG" */
+#define BATON_PAGE_VERSION UINT64_C(1)
 enum {
   BATON_PAGE_SIZE = 4096,
   BATON_PAGE_WORDS = 18,       /* of the body, without its sum */
@@ -91,22 +93,21 @@ static inline int baton_page_open(struct baton_page* page) {
   return taken;
 }
 
-/* Copies one whole write into `found`. 0 if there was none to be had. */
-static inline int baton_page_copy(const uint64_t* words, struct baton_leadership* found) {
-  uint64_t body[BATON_PAGE_WORDS];
+/* Copies one whole write of this boot into `found`. 0 if there was none to be had. */
+static inline int baton_page_copy(const struct baton_page* page, const uint64_t* words,
+                                  struct baton_leadership* found) {
   for (int tries = 0; tries < BATON_PAGE_TRIES; ++tries) {
     const uint64_t sequence = __atomic_load_n(&words[2], __ATOMIC_ACQUIRE);
     if (sequence == 0) return 0;
     if (sequence % 2 == 0) {
-      const uint64_t magic = __atomic_load_n(&words[0], __ATOMIC_ACQUIRE);
-      const uint64_t version = __atomic_load_n(&words[1], __ATOMIC_ACQUIRE);
-      for (int i = 0; i < BATON_PAGE_WORDS; ++i)
-        body[i] = __atomic_load_n(&words[3 + i], __ATOMIC_ACQUIRE);
-      if (sequence == __atomic_load_n(&words[2], __ATOMIC_ACQUIRE)) {
-        if (magic != UINT64_C(0x4741504e4f544142) || version != 1) return 0;
-        memcpy(found, body, sizeof body);
-        return 1;
+      uint64_t wrong = __atomic_load_n(&words[0], __ATOMIC_ACQUIRE) ^ BATON_PAGE_MAGIC;
+      wrong |= __atomic_load_n(&words[1], __ATOMIC_ACQUIRE) ^ BATON_PAGE_VERSION;
+      for (int i = 0; i < BATON_PAGE_WORDS; ++i) {
+        const uint64_t word = __atomic_load_n(&words[3 + i], __ATOMIC_ACQUIRE);
+        if (i >= 5 && i < 10) wrong |= word ^ page->boot_id[i - 5];
+        memcpy((char*)found + sizeof word * (size_t)i, &word, sizeof word);
       }
+      if (sequence == __atomic_load_n(&words[2], __ATOMIC_ACQUIRE)) return wrong == 0;
     }
     if (tries >= BATON_PAGE_QUICK_TRIES) sched_yield();
   }
@@ -120,8 +121,7 @@ static inline int baton_leads(struct baton_page* page, struct baton_leadership* 
     if (!baton_page_open(page)) return 0;
     words = page->words;
   }
-  if (!baton_page_copy(words, found)) return 0;
-  if (memcmp(found->boot_id, page->boot_id, sizeof page->boot_id) != 0) return 0;
+  if (!baton_page_copy(page, words, found)) return 0;
   struct timespec now;
   if (clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
   const int64_t now_ns = (int64_t)now.tv_sec * INT64_C(1000000000) + (int64_t)now.tv_nsec;
@@ -152,8 +152,8 @@ class StatusPage {
 
   /// Nothing: this Pod does not lead.
   std::optional<Leadership> leadership() {
-    Leadership found;
-    if (!baton_leads(&page_, &found)) return std::nullopt;
+    std::optional<Leadership> found(std::in_place);
+    if (!baton_leads(&page_, &*found)) found.reset();
     return found;
   }
 

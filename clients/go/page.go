@@ -13,7 +13,7 @@ import (
 // StatusPage reads the sidecar's status page: does this Pod lead? The page itself costs no system call, the
 // clock one. docs/status-page.md has the layout and the protocol. Any goroutine may ask.
 //
-//	page := baton.StatusPage{Path: "/run/baton/status"}
+//	page := baton.StatusPage{Path: "/run/baton-status/page"}
 //	for term, leads := page.Leadership(); leads; term, leads = page.Leadership() {
 //		write(term.Token, term.Remaining)
 //	}

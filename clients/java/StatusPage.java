@@ -16,7 +16,7 @@ import java.util.Optional;
  * baton's status page for Java: does this Pod lead? Copy this file and Baton.java, which has the clock; they need
  * Java 17 on Linux.
  * <pre>{@code
- * var page = new StatusPage(Path.of("/run/baton/status"));
+ * var page = new StatusPage(Path.of("/run/baton-status/page"));
  * for (var term = page.leadership(); term.isPresent(); term = page.leadership()) {
  *   write(term.get().token(), term.get().remaining());
  * }

@@ -1,6 +1,6 @@
 """baton's status page for Python: does this Pod lead? Copy this file; it needs Python 3.8 on Linux.
 
-    page = StatusPage("/run/baton/status")
+    page = StatusPage("/run/baton-status/page")
     while term := page.leadership():
         write(token=term.token, timeout=min(3, term.remaining_s))
 
