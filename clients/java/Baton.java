@@ -105,7 +105,7 @@ public final class Baton {
    * CLOCK_BOOTTIME or up to 10 ms more, never less: /proc/uptime is cut to hundredths. Without it every deadline
    * has passed. FileInputStream, since an interrupt closes a channel.
    */
-  private static long boottimeNs() {
+  static long boottimeNs() {
     try (var file = new FileInputStream("/proc/uptime")) {
       String text = new String(file.readNBytes(64), StandardCharsets.US_ASCII);
       int point = text.indexOf('.');

@@ -15,6 +15,23 @@
 
 namespace baton::api {
 
+/// Readers start over from its construction to its destruction. One at a time. What a writer that
+/// died in the middle has left odd, in memory that outlives it, becomes even again.
+class SeqlockWrite {
+ public:
+  explicit SeqlockWrite(std::atomic<std::uint64_t>& version)
+      : version_(version), odd_(version.load(std::memory_order_relaxed) | 1U) {
+    version_.store(odd_);
+  }
+  ~SeqlockWrite() { version_.store(odd_ + 1); }
+  SeqlockWrite(const SeqlockWrite&) = delete;
+  SeqlockWrite& operator=(const SeqlockWrite&) = delete;
+
+ private:
+  std::atomic<std::uint64_t>& version_;
+  const std::uint64_t odd_;
+};
+
 template <typename T>
 class Seqlock {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -26,11 +43,9 @@ class Seqlock {
   void store(const T& value) {
     std::array<std::uint64_t, kWords> words{};
     std::memcpy(words.data(), &value, sizeof(T));
-    const std::uint64_t before = version_.load(std::memory_order_relaxed);
-    version_.store(before + 1);  // odd: being written
+    const SeqlockWrite write(version_);
     // Release keeps each word behind the odd version: who reads the word, then reads that.
     for (std::size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
-    version_.store(before + 2);
   }
 
   /// Any thread. `version` is that of the value returned.

@@ -1,6 +1,7 @@
 #include "api/status_board.h"
 
 #include <string_view>
+#include <utility>
 
 #include "api/seqlock.h"
 #include "base/text.h"
@@ -95,10 +96,14 @@ struct StatusBoard::Cells {
   Status last;  // without_times()
   Instant last_deadline = kLongAgo;
   std::uint64_t change = 0;
+  std::unique_ptr<StatusPage> page;  // null: none
+  bool page_says_yes = false;
 };
 
 StatusBoard::StatusBoard() : cells_(std::make_unique<Cells>()) { publish(Status{}); }
 StatusBoard::~StatusBoard() = default;
+
+void StatusBoard::show_on(std::unique_ptr<StatusPage> page) { cells_->page = std::move(page); }
 
 bool StatusBoard::publish(const Status& status) {
   Status plain = without_times(status);
@@ -107,7 +112,17 @@ bool StatusBoard::publish(const Status& status) {
     cells_->last = std::move(plain);
     ++cells_->change;
   }
+  StatusPage* page = cells_->page.get();
+  if (page != nullptr && status.believes) hand_out(status.deadline);
+  if (page != nullptr && !status.believes) {
+    page->write(status, cells_->change);
+    if (std::exchange(cells_->page_says_yes, false)) cells_->answers.fetch_add(1);
+  }
   cells_->image.store(image_of(status, cells_->change));
+  if (page != nullptr && status.believes) {
+    page->write(status, cells_->change);
+    cells_->page_says_yes = true;
+  }
   const bool extended = status.believes && status.deadline != cells_->last_deadline;
   cells_->last_deadline = status.deadline;
   return changed || extended;
@@ -126,11 +141,15 @@ StatusView StatusBoard::read_for_answer(Instant now) {
     if (!image.believes || now >= image.deadline) return view_of(image);
     if (!counted) cells_->answers.fetch_add(1);
     counted = true;
-    const Instant::rep deadline = image.deadline.time_since_epoch().count();
-    Instant::rep known = cells_->handed_out.load();
-    while (known < deadline && !cells_->handed_out.compare_exchange_weak(known, deadline)) {
-    }
+    hand_out(image.deadline);
     if (cells_->image.version() == version) return view_of(image);
+  }
+}
+
+void StatusBoard::hand_out(Instant deadline) {
+  const Instant::rep given = deadline.time_since_epoch().count();
+  Instant::rep known = cells_->handed_out.load();
+  while (known < given && !cells_->handed_out.compare_exchange_weak(known, given)) {
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "api/status_page.h"
 #include "base/clock.h"
 #include "election/status.h"
 
@@ -34,6 +35,11 @@ class StatusBoard {
   StatusBoard();
   ~StatusBoard();
 
+  /// Before the first publish() and reader: shows each status on `page` as well. The page says yes
+  /// no sooner and no longer than read() does. Whatever it shows counts as handed out, and as an
+  /// answer up to its "no": nobody knows who has read it.
+  void show_on(std::unique_ptr<StatusPage> page);
+
   /// Writer only. A status that differs from the one before only in deadline, fresh_at, watch_live
   /// and leader.expires is taken over without counting as a change. Returns whether those who wait
   /// should be told: a change, or another deadline of a belief. Texts are made printable and cut to
@@ -56,6 +62,7 @@ class StatusBoard {
 
  private:
   struct Cells;
+  void hand_out(Instant deadline);
   std::unique_ptr<Cells> cells_;
 };
 

@@ -14,7 +14,8 @@ enum class Failpoint {
   belief_published,       // nothing has been logged or sent on
   belief_before_log,
   belief_logged,
-  proof_before_post,  // the work's end is known, the election has not been told
+  proof_before_post,   // the work's end is known, the election has not been told
+  page_half_written,   // the status page has its new deadline and the old term
   fence_before_write,  // of a higher token; nothing of it is on the disk
   fence_written,       // to the file beside
   fence_renamed,

@@ -58,6 +58,7 @@ struct Settings {
   std::optional<HttpUrl> app_health_url;            // --app-health-url; none: no gate
   std::string app_process;                          // --app-process; "": not watched
   std::string record;                               // --record FILE; "": no flight recorder
+  std::string status_page;                          // --status-page FILE; "": none
   std::string log_level;                            // --log-level debug | info | warning | error
 };
 

@@ -341,6 +341,11 @@ const std::vector<Setting>& settings_table() {
        "Flight recorder: keep what the election is given in FILE and FILE.1, at most 16 MiB, for "
        "baton replay. Default: nothing is recorded.",
        "a file that can be created, or an earlier recording", text(&Settings::record)},
+      {"status-page", "FILE", "",
+       "Status page: show the answer of GET /leader in FILE too, for reading without a system "
+       "call; whatever it shows counts as handed out. Default: none.",
+       "a file on a memory-backed volume (tmpfs), new or an earlier status page",
+       text(&Settings::status_page)},
       {"log-level", "LEVEL", "info", "Least severity that is logged.",
        "debug, info, warning or error", text(&Settings::log_level, check_log_level)},
       {"election-namespace", "NAME", "", "The same as namespace.",
@@ -371,21 +376,6 @@ std::string variable_of(std::string_view key) {
   std::string name = "BATON_" + boost::algorithm::to_upper_copy(std::string(key));
   std::ranges::replace(name, '-', '_');
   return name;
-}
-
-const std::vector<Profile>& profiles() {
-  using ms = milliseconds;
-  static const std::vector<Profile> all = {
-      {"aggressive", {ms(3000), ms(2400), ms(1000), ms(400), ms(50), ms(90)}},
-      {"balanced", {ms(15000), ms(12000), ms(5000), ms(2000), ms(250), ms(450)}},
-      {"conservative", {ms(45000), ms(36000), ms(10000), ms(5000), ms(500), ms(5000)}},
-  };
-  return all;
-}
-
-election::Timings timings_of_ttl(Duration ttl) {
-  const Duration whole = std::chrono::ceil<seconds>(ttl);
-  return {whole, whole * 4 / 5, whole / 4, whole / 8, whole / 40, whole / 20};
 }
 
 }  // namespace baton::config

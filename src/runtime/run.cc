@@ -133,6 +133,14 @@ class Process {
     return error.empty() ? "" : "record: " + error;
   }
 
+  std::string open_status_page() {
+    if (settings_.status_page.empty()) return "";
+    auto page = api::StatusPage::open(settings_.status_page, run_id_);
+    if (!page.ok()) return "status-page: " + page.error();
+    board_->show_on(std::move(page).value());
+    return "";
+  }
+
   std::string open_listeners() {
     auto listeners = Listeners::open(settings_, context());
     if (!listeners.ok()) return listeners.error();
@@ -175,7 +183,7 @@ class Process {
     context.pod = identity_.pod_name;
     context.identity = identity_.holder;
     context.legacy_name = identity_.legacy_name;
-    context.run_id = std::to_string(random_bits() % 1'000'000'007);
+    context.run_id = std::to_string(run_id_);
     context.timings = settings_.timings;
     context.ledger = ledger_;
     context.board = board_;
@@ -284,6 +292,7 @@ class Process {
   const config::Settings& settings_;
   const Identity identity_;
   const Incarnation incarnation_;
+  const std::uint64_t run_id_ = random_bits() % 1'000'000'007;
   const std::shared_ptr<kube::SideClient> side_;
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
   const std::shared_ptr<api::WorkLedger> ledger_;
@@ -322,7 +331,8 @@ int run(const config::Settings& settings) {
                               {"identity", identity->holder}});
 
   Process process(settings, credentials, *identity, std::move(incarnation).value(), start);
-  std::string error = process.open_listeners();
+  std::string error = process.open_status_page();  // says "no" before anything else is done
+  if (error.empty()) error = process.open_listeners();
   if (error.empty()) error = process.open_recording();
   if (!error.empty()) return refuse(error);
   observe::log(Level::info, "started", {{"version", BATON_VERSION}, {"cluster", cluster->source}});

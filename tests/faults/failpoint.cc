@@ -19,12 +19,12 @@
 namespace baton {
 namespace {
 
-constexpr std::array kNames = {"write_before_send",   "write_sent",         "write_answered",
-                               "release_before_send", "release_answered",   "belief_before_publish",
-                               "belief_published",    "belief_before_log",  "belief_logged",
-                               "proof_before_post",   "fence_before_write", "fence_written",
-                               "fence_renamed",       "fence_recorded",     "fence_before_forward",
-                               "fence_forwarded"};
+constexpr std::array kNames = {"write_before_send",    "write_sent",        "write_answered",
+                               "release_before_send",  "release_answered",  "belief_before_publish",
+                               "belief_published",     "belief_before_log", "belief_logged",
+                               "page_half_written",    "proof_before_post", "fence_before_write",
+                               "fence_written",        "fence_renamed",     "fence_recorded",
+                               "fence_before_forward", "fence_forwarded"};
 
 struct Wish {
   int point = -1;  // none

@@ -35,12 +35,19 @@ automountServiceAccountToken is off.
 - name: baton-socket
   emptyDir: {}
 {{- end }}
+{{- if .Values.baton.statusPage.enabled }}
+- name: baton-status
+  emptyDir: {medium: Memory, sizeLimit: 64Ki}
+{{- end }}
 {{- end -}}
 
-{{- /* For `volumeMounts:` of your container, with `socket: true`. */}}
+{{- /* For `volumeMounts:` of your container, with `socket: true` or the status page. */}}
 {{- define "baton.volumeMounts" -}}
 {{- if .Values.baton.socket -}}
 - {name: baton-socket, mountPath: /run/baton, readOnly: true}
+{{ end -}}
+{{- if .Values.baton.statusPage.enabled -}}
+- {name: baton-status, mountPath: /run/baton-status, readOnly: true}
 {{- end -}}
 {{- end -}}
 
@@ -84,6 +91,9 @@ env:
 - {name: BATON_SIDECAR, value: {{ $values.sidecar }}}
 {{- if $values.socket }}
 - {name: BATON_LOCAL_ADDRESS, value: "unix:/run/baton/baton.sock"}
+{{- end }}
+{{- if $values.statusPage.enabled }}
+- {name: BATON_STATUS_PAGE, value: /run/baton-status/page}
 {{- end }}
 {{- if not $values.probePort }}
 - {name: BATON_PROBE_ADDRESS, value: "unix:/run/baton/probe.sock"}
@@ -144,6 +154,9 @@ volumeMounts:
 - {name: baton-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- if $values.socket }}
 - {name: baton-socket, mountPath: /run/baton}
+{{- end }}
+{{- if $values.statusPage.enabled }}
+- {name: baton-status, mountPath: /run/baton-status}
 {{- end }}
 {{- with $values.securityContext }}
 securityContext: {{- toYaml . | nindent 2 }}
