@@ -24,11 +24,10 @@ void Election::Impl::decide() {
     contend();
   }
   if (pending_ || is_watching_) return;
-  if (now_ >= watch_retry_at_) {
-    send_list();  // its answer starts the watch
-  } else {
-    wake(watch_retry_at_);
-  }
+  if (now_ < watch_retry_at_) return wake(watch_retry_at_);
+  // R16: nothing was missed up to there. Else a LIST, whose answer starts the watch.
+  if (has_watch_delivered_ && memory_.newest) return start_watch(memory_.newest->as_of);
+  send_list();
 }
 
 // After Terminate: true if there is nothing left to decide but to wait for an answer, or to exit.

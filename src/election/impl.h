@@ -70,6 +70,7 @@ class Election::Impl {
   bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
   std::optional<Pending> answered(RequestId id, bool is_write);
   void write_failed(const Pending& pending, const Failure& failure);
+  void start_watch(Revision from);
   void drop_watch();
 
   // The life of a term.
@@ -149,7 +150,7 @@ class Election::Impl {
 
   // The watch.
   bool is_watching_ = false;
-  bool has_watch_delivered_ = false;
+  bool has_watch_delivered_ = false;  // also after the server ended it in good order (R16)
   Instant watch_heard_ = kLongAgo;
   Instant watch_retry_at_ = kLongAgo;
   int watch_failures_ = 0;  // in a row, without an event between

@@ -176,6 +176,7 @@ void Runner::perform(const SendWrite& action) {
 
 void Runner::perform(const StartWatch& action) {
   watch_ = action.id;
+  watched_from.push_back(action.from);
   const auto& lease = world_.store.lease();
   if (lease && *lease->version > action.from) {
     world_.schedule(world_.now + kOneWay, *this,
@@ -226,8 +227,8 @@ void World::kill(Runner& runner) {
   runners_.erase(found);
 }
 
-void World::break_watch(Runner& runner) {
-  schedule(now, runner, WatchEnded{runner.watch_, {FailureKind::unknown, {}, "cut"}});
+void World::break_watch(Runner& runner, FailureKind kind) {
+  schedule(now, runner, WatchEnded{runner.watch_, {kind, {}, "cut"}});
   runner.watch_ = 0;
 }
 
