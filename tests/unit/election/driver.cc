@@ -21,6 +21,7 @@ Options options_of(const std::string& identity) {
   Options options;
   options.identity = identity;
   options.timings = balanced();
+  options.replicas = 2;  // R17: no wait
   for (const char character : identity) {
     options.seed = options.seed * 31 + static_cast<unsigned char>(character);
   }
