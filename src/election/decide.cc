@@ -24,11 +24,10 @@ void Election::Impl::decide() {
     contend();
   }
   if (pending_ || is_watching_) return;
-  if (now_ >= watch_retry_at_) {
-    send_list();  // its answer starts the watch
-  } else {
-    wake(watch_retry_at_);
-  }
+  if (now_ < watch_retry_at_) return wake(watch_retry_at_);
+  // R16: nothing was missed up to there. Else a LIST, whose answer starts the watch.
+  if (has_watch_delivered_ && memory_.newest) return start_watch(memory_.newest->as_of);
+  send_list();
 }
 
 // After Terminate: true if there is nothing left to decide but to wait for an answer, or to exit.
@@ -151,9 +150,18 @@ Instant Election::Impl::own_turn() const {
 }
 
 Instant Election::Impl::own_go() const {
+  // A LIST that shows the record as takeable wakes nobody else.
+  constexpr int kNoHerd = 3;
+  const bool woke_alone = memory_.newest->by_watch == 0 && own_turn() <= memory_.newest->since;
+  if (woke_alone && options_.replicas <= kNoHerd) return own_turn();
+  // delta is a mean: half as much again is enough for most writes.
+  return own_turn() + spread_of(self_.identity, write_delta_ * 3 / 2);
+}
+
+Duration Election::Impl::spread_of(const std::string& identity, Duration delta) const {
   const Lease* lease = memory_.lease();
   const Token token = lease != nullptr ? token_of(*lease) : memory_.seen;
-  return own_turn() + spread(self_.identity, token, options_.replicas, write_delta_);
+  return spread(identity, token, options_.replicas, delta);
 }
 
 // A connection that is open when the turn comes saves its set-up. Two request timeouts before is

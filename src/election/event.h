@@ -25,6 +25,7 @@ enum class FailureKind {
   unavailable,  // 5xx
   garbled,      // an answer that is no Kubernetes object: HTML, truncated JSON, wrong types
   unknown,      // time-out, cut connection, could not connect
+  ended,        // of a watch: the server ended it in good order
 };
 
 struct Failure {

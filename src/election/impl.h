@@ -67,9 +67,12 @@ class Election::Impl {
   void history_went_back(const std::string& alarm);
   void check_term();
   void settle(const Lease& lease, bool by_watch);
+  std::optional<Duration> others_write(const Sighting& sighting) const;
+  void measure_write(Duration took);
   bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
   std::optional<Pending> answered(RequestId id, bool is_write);
   void write_failed(const Pending& pending, const Failure& failure);
+  void start_watch(Revision from);
   void drop_watch();
 
   // The life of a term.
@@ -105,6 +108,7 @@ class Election::Impl {
   std::string why_not_acquire() const;  // the record's obstacle, or no token left
   Instant own_turn() const;             // needs memory_.newest; spread not counted
   Instant own_go() const;               // own_turn() and the spread
+  Duration spread_of(const std::string& identity, Duration delta) const;  // over the present record
   bool rests_on_fresh_reading() const;
 
   // Pace.
@@ -149,7 +153,7 @@ class Election::Impl {
 
   // The watch.
   bool is_watching_ = false;
-  bool has_watch_delivered_ = false;
+  bool has_watch_delivered_ = false;  // also after the server ended it in good order (R16)
   Instant watch_heard_ = kLongAgo;
   Instant watch_retry_at_ = kLongAgo;
   int watch_failures_ = 0;  // in a row, without an event between

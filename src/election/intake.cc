@@ -71,12 +71,7 @@ void Election::Impl::on(const Listed& event) {
          .watch = 0,
          .before_sending = pending->highest_revision});
   }
-  if (!is_watching_ && now_ >= watch_retry_at_) {
-    is_watching_ = true;
-    has_watch_delivered_ = false;
-    watch_heard_ = now_;
-    out_.actions.emplace_back(StartWatch{++watch_id_, event.revision});
-  }
+  if (!is_watching_ && now_ >= watch_retry_at_) start_watch(event.revision);
 }
 
 void Election::Impl::on(const ListFailed& event) {
@@ -176,6 +171,7 @@ void Election::Impl::on(const WatchEnded& event) {
   if (!is_watching_ || event.id != watch_id_) return;
   is_watching_ = false;
   watch_failures_ = has_watch_delivered_ ? 1 : watch_failures_ + 1;
+  if (event.failure.kind != FailureKind::ended) has_watch_delivered_ = false;
   watch_refusal_ = event.failure.kind == FailureKind::refused ? event.failure.what : "";
   Duration delay = backoff(watch_failures_);
   if (event.failure.retry_after) {
@@ -185,7 +181,15 @@ void Election::Impl::on(const WatchEnded& event) {
   notice(NoticeKind::watch_ended, event.failure.what);
 }
 
+void Election::Impl::start_watch(Revision from) {
+  is_watching_ = true;
+  watch_heard_ = now_;
+  has_watch_delivered_ = false;
+  out_.actions.emplace_back(StartWatch{++watch_id_, from});
+}
+
 void Election::Impl::drop_watch() {
+  has_watch_delivered_ = false;
   if (!is_watching_) return;
   is_watching_ = false;
   watch_retry_at_ = now_;

@@ -32,6 +32,7 @@ const char* to_string(FailureKind kind) {
     case FailureKind::unavailable: return "unavailable";
     case FailureKind::garbled: return "garbled";
     case FailureKind::unknown: return "unknown";
+    case FailureKind::ended: return "ended";
   }
   return "";
 }

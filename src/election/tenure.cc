@@ -8,11 +8,13 @@
 namespace baton::election {
 
 void Election::Impl::see(const Sighting& sighting) {
+  const auto winners_write = others_write(sighting);
   const Taken taken = take_in(memory_, sighting, now_, times_.lease_duration);
   if (!taken.alarm.empty()) history_went_back(taken.alarm);
   const Lease* lease = memory_.lease();
   if (lease != nullptr) creation_refusal_.clear();
   if (taken.intake == Intake::changed) {
+    if (winners_write) measure_write(*winners_write);
     notice(NoticeKind::observed, lease == nullptr        ? "the Lease is missing"
                                  : lease->holder.empty() ? "unheld"
                                                          : "held by " + lease->holder);
@@ -78,10 +80,7 @@ void Election::Impl::settle(const Lease& lease, bool by_watch) {
     return;
   }
   if (!is_outcome(*found, lease, self_.identity)) return;
-  // R17: how long a write takes to reach a watch, smoothed over a few; the others' is like ours.
-  if (by_watch || (!is_watching_ && !found->is_settled)) {
-    write_delta_ += (now_ - found->sent - write_delta_) / 4;
-  }
+  if (by_watch || (!is_watching_ && !found->is_settled)) measure_write(now_ - found->sent);
   found->is_settled = true;
   const Attempt attempt = *found;
   if (is_contradicted(lease, attempt)) {
@@ -90,6 +89,26 @@ void Election::Impl::settle(const Lease& lease, bool by_watch) {
   }
   if (attempt.kind == WriteKind::acquire) begin_term(attempt, lease);
   if (attempt.kind == WriteKind::renew) extend_term(attempt, lease);
+}
+
+// R17: another's acquisition that was sent as soon as the record could be taken, as our watch tells
+// of it: its sending and this candidate's turn rest on the same event or expiry.
+std::optional<Duration> Election::Impl::others_write(const Sighting& sighting) const {
+  const auto& lease = sighting.lease;
+  const Lease* known = memory_.lease();
+  if (sighting.watch == 0 || !lease || known == nullptr || lease->holder == known->holder)
+    return {};
+  if (lease->holder == self_.identity || !is_held_by_baton(*lease)) return {};
+  if (!why_not_contend().empty()) return {};
+  const Instant turn = own_turn();
+  if (now_ < turn || spread_of(lease->holder, Duration(1)) != Duration::zero()) return {};
+  return std::min(now_ - turn, times_.request_timeout);
+}
+
+// R17: how long a write takes to reach a watch, smoothed over a few; the others' is like ours.
+void Election::Impl::measure_write(Duration took) {
+  const bool is_first = write_delta_ == options_.write_delta;
+  write_delta_ += (took - write_delta_) / (is_first ? 1 : 4);
 }
 
 bool Election::Impl::is_contradicted(const Lease& lease, const Attempt& attempt) const {

@@ -109,11 +109,9 @@ Turn turn(const Memory& memory, const Candidate& self, Instant handed_out, std::
 }
 
 Duration spread(const std::string& identity, Token token, int replicas, Duration delta) {
-  constexpr int kNoHerd = 3;
-  constexpr std::int64_t kShares = 1 << 16;
-  if (replicas <= kNoHerd) return Duration::zero();
+  const std::int64_t followers = std::max(replicas - 1, 1);
   const auto share = static_cast<std::int64_t>(hash(identity + "/" + std::to_string(token)) >> 48);
-  return delta * replicas / kShares * share;
+  return delta * (share * followers >> 16);  // whole ones: whoever has the same place goes at once
 }
 
 }  // namespace baton::election

@@ -44,8 +44,8 @@ Turn turn(const Memory& memory, const Candidate& self, Instant handed_out,
 /// How long a record is waited out without debt and lock-delay: w of R4.
 Duration waiting_time(const Lease& lease, Duration own);
 
-/// R17: the share of W = replicas x delta that this candidate waits before it writes. None for up
-/// to three candidates: all of them writing at once costs 1.9 attempts on average.
+/// R17: how long this candidate waits before it writes: its place, of as many as there are
+/// followers, times delta. A lone follower has the first place, which waits for nothing.
 Duration spread(const std::string& identity, Token token, int replicas, Duration delta);
 
 }  // namespace baton::election

@@ -190,8 +190,8 @@ Failure LeaseWatch::stream(election::WatchId id, election::Revision from, int ti
     decoded.event->id = id;
     sink(std::move(*decoded.event));
   }
-  return {
-      FailureKind::unknown, {}, prefix("watch") + (error.empty() ? "ended by the server" : error)};
+  if (error.empty()) return {FailureKind::ended, {}, prefix("watch") + "ended by the server"};
+  return {FailureKind::unknown, {}, prefix("watch") + error};
 }
 
 }  // namespace baton::kube

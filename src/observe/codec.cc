@@ -106,7 +106,7 @@ Json write(const T& value) {
 
 /// The last of each set: a number beyond it names nothing.
 int last_of(election::State) { return static_cast<int>(election::State::stopped); }
-int last_of(election::FailureKind) { return static_cast<int>(election::FailureKind::unknown); }
+int last_of(election::FailureKind) { return static_cast<int>(election::FailureKind::ended); }
 int last_of(election::WatchEventKind) {
   return static_cast<int>(election::WatchEventKind::bookmark);
 }

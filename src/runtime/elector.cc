@@ -144,8 +144,9 @@ void Elector::run_watch(const election::StartWatch& start) {
                                             if (!mailbox_.try_post(std::move(event)))
                                               watch_.cancel(start.id);
                                           });
-  if (ended.failure.kind != election::FailureKind::unknown) {  // not one that merely ended
-    observer_.request_failed("watch", ended.failure.kind);
+  const election::FailureKind kind = ended.failure.kind;
+  if (kind != election::FailureKind::ended && kind != election::FailureKind::unknown) {
+    observer_.request_failed("watch", kind);  // one that was refused or cannot be read
   }
   post(std::move(ended));
 }

@@ -202,8 +202,8 @@ def measure_beside_floor(stage, report, quick):
                 " turns. baton's begin where its application says or shows that its work has ended;"
                 f" one whose stream closes works on for {WORKS_ON_S * 1e3:.0f} ms after SIGTERM."
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
-                " the term drains, and the release waits for that write. More than three candidates"
-                " each wait a share of time and read once more before they write (R17, R7), so that"
+                " the term drains, and the release waits for that write. Followers, where there is"
+                " more than one, each wait for their place before they write (R17), so that"
                 " a crowd does not collide.")
     shown, lines = {}, {"baton p50": [], "baton p99": [], "floor p50": []}
     for followers, rounds in FOLLOWERS.items():

@@ -52,7 +52,7 @@ class Candidate {
   }
 
   Revision revision() {
-    if (choices_.pick(8) == 0) return one_of<Revision>({-1, 0, 1, kMaxToken, INT64_MAX});
+    if (choices_.pick(9) == 0) return one_of<Revision>({-1, 0, 1, kMaxToken, INT64_MAX});
     return revision_ += one_of<Revision>({0, 1, 1, 100});
   }
 

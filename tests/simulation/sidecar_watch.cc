@@ -44,7 +44,7 @@ void Sidecar::start_watch(election::WatchId id, election::Revision from) {
     bookmark(id);
     world_.after(world_.random().between(60s, 300s), [this, id] {
       if (watch_.open && watch_.id == id) {
-        break_watch(FailureKind::unknown);  // timeoutSeconds
+        break_watch(FailureKind::ended);  // timeoutSeconds
       }
     });
   });

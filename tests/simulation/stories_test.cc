@@ -224,7 +224,7 @@ TEST(StoriesTest, AHandOverTakesTwoWritesAtMostOnAverage) {
     int candidates, seeds, hand_overs;
   };
   for (const auto& [candidates, seeds, hand_overs] :
-       {Case{2, 20, 20}, Case{10, 20, 20}, Case{100, 5, 20}, Case{500, 2, 20}}) {
+       {Case{2, 20, 20}, Case{3, 20, 20}, Case{10, 20, 20}, Case{100, 5, 20}, Case{500, 2, 20}}) {
     const HandOvers released = hand_over(candidates, seeds, hand_overs, false);
     const HandOvers crashed = hand_over(candidates, seeds, hand_overs, true);
     std::cout << candidates << " candidates: " << released.writes << " acquisitions and "

@@ -21,6 +21,14 @@ Token token_sent(const LeaseWrite& write) {
   return std::stoll(write.annotations.at(annotation::kFencingToken));
 }
 
+/// The same Lease shows this record from now on.
+void become(Store& store, Lease record) {
+  store.edit([&](Lease& lease) {
+    record.uid = lease.uid;
+    lease = record;
+  });
+}
+
 // "T = max(asOf, annotated token + 1, highest token ever seen or sent by this process + 1,
 // configured floor)"
 TEST_F(R7, TheTokenIsTheStoresRevisionOfTheReading) {
@@ -142,7 +150,7 @@ TEST_F(R7, AnEventOfTheLiveWatchTriggersAtOnce) {
 TEST_F(R7, ABrokenWatchTakesTheRightAway) {
   world.store.create(held_lease("other", 15));
   Options options = options_of("a");
-  options.replicas = 8;
+  options.replicas = 100;
   Runner& a = world.add(options);
   world.run_for(seconds(1));
   world.store.edit([](Lease& lease) {
@@ -187,30 +195,70 @@ TEST_F(R7, UsedUpTokensBlock) {
   EXPECT_TRUE(a.written.empty());
 }
 
-// "Up to three candidates need no wait"; "the share changes with the token so that no Pod is
+// "wait a place, one of N - 1, times delta"; "the place changes with the token so that no Pod is
 // favoured"
-TEST_F(R17, TheShareIsSpreadOverNTimesDelta) {
+TEST_F(R17, TheFollowersArePutOnNLessOnePlaces) {
   const Duration delta = milliseconds(25);
-  EXPECT_EQ(spread("a", 400, 3, delta), Duration::zero());
-  double sum = 0;
-  Duration most = Duration::zero();
+  std::map<Duration, int> of_two, of_many;
   for (int i = 0; i < 500; ++i) {
-    const Duration share = spread("pod-" + std::to_string(i), 400, 500, delta);
-    EXPECT_LT(share, 500 * delta);
-    EXPECT_GE(share, Duration::zero());
-    most = std::max(most, share);
-    sum += std::chrono::duration<double>(share).count();
+    const std::string identity = "pod-" + std::to_string(i);
+    EXPECT_EQ(spread(identity, 400, 2, delta), Duration::zero()) << "the only follower";
+    ++of_two[spread(identity, 400, 3, delta)];
+    ++of_many[spread(identity, 400, 500, delta)];
   }
-  EXPECT_NEAR(sum / 500, 500 * 0.025 / 2, 1.0);
-  EXPECT_GT(most, 450 * delta);
+  ASSERT_EQ(of_two.size(), 2U);
+  EXPECT_NEAR(of_two[Duration::zero()], 250, 50);
+  EXPECT_NEAR(of_two[delta], 250, 50);
+  for (const auto& [share, followers] : of_many) {
+    EXPECT_EQ(share % delta, Duration::zero());
+    EXPECT_LT(share, 499 * delta);
+    EXPECT_LT(followers, 9);
+  }
+  EXPECT_GT(of_many.rbegin()->first, 450 * delta);
   EXPECT_NE(spread("pod-1", 400, 500, delta), spread("pod-1", 401, 500, delta));
+}
+
+Options of_three(const std::string& identity) {
+  Options options = options_of(identity);
+  options.replicas = 3;
+  return options;
+}
+
+// Of two followers that see the same release, the one whose place is the second does not write.
+TEST_F(R17, TheSecondPlaceLeavesTheWriteToTheFirst) {
+  world.store.create(held_lease("leader", 15));
+  const auto at = [](Duration place) {
+    for (int i = 0;; ++i) {
+      const std::string identity = "pod-" + std::to_string(i);
+      if (spread(identity, 400, 3, Duration(1)) == place) return identity;
+    }
+  };
+  Runner& second = world.add(of_three(at(Duration(1))));
+  Runner& first = world.add(of_three(at(Duration(0))));
+  world.run_for(seconds(1));
+  become(world.store, released_lease(400));
+  world.run_for(seconds(1));
+  EXPECT_TRUE(first.leads());
+  EXPECT_TRUE(second.written.empty());
+}
+
+// A candidate that starts, or reads after a broken watch, was woken by nothing that wakes others.
+TEST_F(R17, WhatAListShowsAsTakeableIsTakenAtOnceByOneOfThree) {
+  for (int i = 0; i < 10; ++i) {
+    World one;
+    one.store.create(released_lease(400));
+    Runner& a = one.add(of_three("pod-" + std::to_string(i)));
+    one.run_for(2 * kOneWay);
+    EXPECT_EQ(a.written.size(), 1U) << i;
+  }
+}
+
+Duration delta(const Runner& runner) {
+  return Duration(observe::to_json(runner.election()).at("write_delta").get<std::int64_t>());
 }
 
 // "delta the measured write + watch time"
 TEST_F(R17, DeltaIsTheTimeUntilTheOwnWatchTells) {
-  const auto delta = [](const Runner& runner) {
-    return Duration(observe::to_json(runner.election()).at("write_delta").get<std::int64_t>());
-  };
   world.store.create(released_lease(400));
   Runner& a = follower();
   a.event_delay = milliseconds(425);  // long after the answer
@@ -222,6 +270,35 @@ TEST_F(R17, DeltaIsTheTimeUntilTheOwnWatchTells) {
   const Duration measured = delta(a);
   world.run_for(seconds(6));
   EXPECT_EQ(delta(a), measured);
+}
+
+// "of the own writes, and of another's that was sent without a wait"
+TEST_F(R17, DeltaIsAlsoTheTimeUntilTheWatchTellsOfTheWinner) {
+  world.store.create(held_lease("leader", 15));
+  const auto win_after = [&](Duration place, Duration took) {
+    const Token token = world.store.lease()->version.value();
+    std::string winner = "w";
+    while (spread(winner, token, 3, Duration(1)) != place) winner += "w";
+    become(world.store, released_lease(token));
+    world.run_for(took);
+    Lease won = held_lease(winner, 15);
+    won.annotations[annotation::kFencingToken] = std::to_string(token + 1);
+    become(world.store, won);
+    world.run_for(seconds(1));
+  };
+  Runner& a = world.add(of_three("a"));
+  world.run_for(seconds(1));
+  a.fate = [](const LeaseWrite* write) { return write == nullptr ? served() : lost(false); };
+  const Duration before = delta(a);
+  win_after(Duration(1), milliseconds(100));
+  EXPECT_EQ(delta(a), before) << "the winner has waited";
+  win_after(Duration(0), milliseconds(100));
+  EXPECT_EQ(delta(a), milliseconds(100)) << "the first measure replaces the guess";
+  win_after(Duration(0), milliseconds(200));
+  EXPECT_EQ(delta(a), milliseconds(125)) << "later ones are smoothed";
+  a.feed(Announce{});
+  win_after(Duration(0), milliseconds(900));
+  EXPECT_EQ(delta(a), milliseconds(125)) << "who does not contend has no turn to count from";
 }
 
 // "before writing, wait ..., and check memory again (this precedes R7's LIST)"

@@ -21,6 +21,7 @@ Options options_of(const std::string& identity) {
   Options options;
   options.identity = identity;
   options.timings = balanced();
+  options.replicas = 2;  // R17: no wait
   for (const char character : identity) {
     options.seed = options.seed * 31 + static_cast<unsigned char>(character);
   }
@@ -176,6 +177,7 @@ void Runner::perform(const SendWrite& action) {
 
 void Runner::perform(const StartWatch& action) {
   watch_ = action.id;
+  watched_from.push_back(action.from);
   const auto& lease = world_.store.lease();
   if (lease && *lease->version > action.from) {
     world_.schedule(world_.now + kOneWay, *this,
@@ -226,8 +228,8 @@ void World::kill(Runner& runner) {
   runners_.erase(found);
 }
 
-void World::break_watch(Runner& runner) {
-  schedule(now, runner, WatchEnded{runner.watch_, {FailureKind::unknown, {}, "cut"}});
+void World::break_watch(Runner& runner, FailureKind kind) {
+  schedule(now, runner, WatchEnded{runner.watch_, {kind, {}, "cut"}});
   runner.watch_ = 0;
 }
 

@@ -93,6 +93,7 @@ class Runner {
   std::vector<Instant> written_at;
   std::vector<Notice> noticed;
   int lists = 0;
+  std::vector<Revision> watched_from;
   int dials = 0;
   bool has_exited = false;
   bool is_cut_off = false;         // of the watch's events; requests have fates
@@ -127,8 +128,8 @@ class World {
   Runner& add(const std::string& identity) { return add(options_of(identity)); }
   /// The process ends: no further step, its answers go nowhere.
   void kill(Runner& runner);
-  /// Its watch breaks, as an API server that restarts would do it.
-  void break_watch(Runner& runner);
+  /// Its watch breaks, as an API server that restarts would do it; or ends for another reason.
+  void break_watch(Runner& runner, FailureKind kind = FailureKind::unknown);
   void bookmark();
 
   void run_for(Duration duration) { run_until(now + duration); }

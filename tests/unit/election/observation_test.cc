@@ -359,6 +359,82 @@ TEST_F(R16, BookmarksKeepTheWatch) {
   EXPECT_EQ(a.status().state, State::following);
 }
 
+// "A watch that the server ended goes on from the newest revision known, without a LIST"
+TEST_F(R16, AWatchThatTheServerEndedGoesOnWithoutAList) {
+  world.store.hold_as_foreign("other", 15);
+  Runner& a = world.add("a");
+  for (int i = 0; i < 5; ++i) {
+    world.run_for(seconds(5));
+    world.store.hold_as_foreign("other", 15);
+    world.store.bump(10);  // others' writes, of which only a bookmark tells
+    if (i % 2 == 0) world.bookmark();
+    const Revision told = i % 2 == 0 ? world.store.revision() : *world.store.lease()->version;
+    world.run_for(seconds(1));
+    world.break_watch(a, FailureKind::ended);
+    world.run_for(seconds(1));
+    EXPECT_EQ(a.watched_from.back(), told);
+    EXPECT_TRUE(a.status().watch_live);
+  }
+  EXPECT_EQ(a.watched_from.size(), 6U);
+  EXPECT_EQ(a.lists, 1);
+}
+
+TEST_F(R16, NothingThatHappensBetweenTwoWatchesIsLost) {
+  world.store.hold_as_foreign("other", 15);
+  Runner& a = world.add("a");
+  world.run_for(seconds(5));
+  world.store.hold_as_foreign("other", 15);
+  world.run_for(seconds(1));
+  world.break_watch(a, FailureKind::ended);
+  world.run_for(milliseconds(10));
+  world.store.hold_as_foreign("third", 15);
+  world.run_for(seconds(1));
+  EXPECT_EQ(a.lists, 1);
+  EXPECT_EQ(a.status().leader.identity, "third");
+}
+
+// What a watch that broke, or told nothing, or whose revision is forgotten (410) has missed is
+// not known.
+class WatchEnd : public R16, public ::testing::WithParamInterface<FailureKind> {};
+TEST_P(WatchEnd, OfAnyOtherKindIsFollowedByAList) {
+  world.store.hold_as_foreign("other", 15);
+  Runner& a = world.add("a");
+  world.run_for(seconds(5));
+  world.store.hold_as_foreign("other", 15);
+  world.run_for(seconds(1));
+  world.break_watch(a, GetParam());
+  world.run_for(seconds(1));
+  EXPECT_EQ(a.lists, 2);
+  EXPECT_EQ(a.watched_from.back(), world.store.revision());
+}
+INSTANTIATE_TEST_SUITE_P(Kinds, WatchEnd,
+                         ::testing::Values(FailureKind::gone, FailureKind::refused,
+                                           FailureKind::throttled, FailureKind::unavailable,
+                                           FailureKind::garbled, FailureKind::unknown),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST_F(R16, AWatchThatToldNothingIsFollowedByAList) {
+  world.store.hold_as_foreign("other", 60);
+  Runner& a = world.add("a");
+  world.run_for(seconds(1));
+  world.break_watch(a, FailureKind::ended);
+  world.run_for(seconds(1));
+  EXPECT_EQ(a.lists, 2);
+}
+
+// R14: after an alarm the present history is read, whatever the watch that ended has told.
+TEST_F(R16, AfterAnAlarmTheNextWatchFollowsAList) {
+  world.store.create(held_lease("other", 15));
+  Runner& a = world.add("a");
+  world.run_for(seconds(1));
+  const Lease before = *world.store.lease();
+  world.store.edit([](Lease& lease) { lease.annotations[annotation::kFencingToken] = "300"; });
+  world.break_watch(a, FailureKind::ended);
+  world.run_for(seconds(1));
+  EXPECT_TRUE(a.has(NoticeKind::history_went_back));
+  EXPECT_EQ(a.lists, 2);
+}
+
 TEST_F(R16, ARefusedWatchIsTriedWithBackOff) {
   world.store.hold_as_foreign("other", 600);
   Runner& a = world.add("a");

@@ -306,7 +306,7 @@ TEST_F(LeaseWatchTest, EventsLineByLine) {
       run(ended_stream({event("ADDED", lease_json(41)), event("MODIFIED", lease_json(42)),
                         event("BOOKMARK", bookmark), event("DELETED", lease_json(51))}));
   EXPECT_EQ(ended.id, 9u);
-  EXPECT_EQ(ended.failure.kind, FailureKind::unknown);
+  EXPECT_EQ(ended.failure.kind, FailureKind::ended);
   EXPECT_TRUE(holds(ended.failure.what, "ended by the server"));
   ASSERT_EQ(events_.size(), 4u);
   EXPECT_EQ(events_[0].id, 9u);

@@ -200,7 +200,7 @@ TEST(Recording, RefusesWhatNoBatonWrites) {
       {R"("step":1,"now":)", R"("step":1,"now":1e70,"was":)", 3, "1e+70 is no whole number"},
       {R"("missed":)", R"("missed":1e70,"was":)", 2, "1e+70 is no whole number from 0 to "},
       {R"("retry_min":)", R"("retry_min":7)", 2, "above the longest"},
-      {R"("replicas":3)", R"("replicas":0)", 2, "0 is no whole number from 1 to 1000"},
+      {R"("replicas":2)", R"("replicas":0)", 2, "0 is no whole number from 1 to 1000"},
       {R"("state":)", R"("state":9)", 2, " is no whole number from 0 to 10"},
       {R"("write_delta":25)", R"("write_delta":2.5)", 2, " is no whole number from "},
       {R"("last_id":)", R"("last_id":-1)", 2, " is below 0"},
