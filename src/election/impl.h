@@ -69,6 +69,7 @@ class Election::Impl {
   void settle(const Lease& lease, bool by_watch);
   std::optional<Duration> others_write(const Sighting& sighting) const;
   void measure_write(Duration took);
+  bool is_delta_measured() const { return write_delta_ != options_.write_delta; }
   bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
   std::optional<Pending> answered(RequestId id, bool is_write);
   void write_failed(const Pending& pending, const Failure& failure);

@@ -224,22 +224,47 @@ Options of_three(const std::string& identity) {
   return options;
 }
 
-// Of two followers that see the same release, the one whose place is the second does not write.
-TEST_F(R17, TheSecondPlaceLeavesTheWriteToTheFirst) {
-  world.store.create(held_lease("leader", 15));
-  const auto at = [](Duration place) {
-    for (int i = 0;; ++i) {
-      const std::string identity = "pod-" + std::to_string(i);
-      if (spread(identity, 400, 3, Duration(1)) == place) return identity;
+/// An identity of this place of two, after a release with `token`.
+std::string at_place(int place, Token token, std::string identity = "w") {
+  while (spread(identity, token, 3, Duration(1)) != Duration(place)) identity += "w";
+  return identity;
+}
+
+/// A release, and after `took` another candidate's acquisition, whose place was this one.
+void let_another_win(World& world, int place, Duration took) {
+  const Token token = world.store.lease()->version.value();
+  become(world.store, released_lease(token));
+  world.run_for(took);
+  Lease won = held_lease(at_place(place, token), 15);
+  won.annotations[annotation::kFencingToken] = std::to_string(token + 1);
+  become(world.store, won);
+  world.run_for(seconds(1));
+}
+
+Fate no_write_arrives(const LeaseWrite* write) { return write == nullptr ? served() : lost(false); }
+
+// Of two followers that see the same release, the one whose place is the second leaves the write to
+// the first; both write at once while their delta is a guess.
+TEST_F(R17, TheSecondPlaceWaitsOnceDeltaIsMeasured) {
+  constexpr Token kToken = 1'000'000;
+  for (const bool is_measured : {false, true}) {
+    World two;
+    two.store.create(held_lease("leader", 15));
+    Runner& second = two.add(of_three(at_place(1, kToken, "a")));
+    Runner& first = two.add(of_three(at_place(0, kToken, "b")));
+    two.run_for(seconds(1));
+    if (is_measured) {
+      first.fate = second.fate = no_write_arrives;
+      let_another_win(two, 0, milliseconds(100));
+      first.fate = second.fate = [](const LeaseWrite*) { return served(); };
+      two.run_for(seconds(5));  // past their time-outs
     }
-  };
-  Runner& second = world.add(of_three(at(Duration(1))));
-  Runner& first = world.add(of_three(at(Duration(0))));
-  world.run_for(seconds(1));
-  become(world.store, released_lease(400));
-  world.run_for(seconds(1));
-  EXPECT_TRUE(first.leads());
-  EXPECT_TRUE(second.written.empty());
+    const std::size_t before = second.written.size();
+    become(two.store, released_lease(kToken));
+    two.run_for(seconds(1));
+    EXPECT_EQ(second.written.size() - before, is_measured ? 0U : 1U);
+    EXPECT_TRUE(first.leads() || second.leads());
+  }
 }
 
 // A candidate that starts, or reads after a broken watch, was woken by nothing that wakes others.
@@ -275,29 +300,18 @@ TEST_F(R17, DeltaIsTheTimeUntilTheOwnWatchTells) {
 // "of the own writes, and of another's that was sent without a wait"
 TEST_F(R17, DeltaIsAlsoTheTimeUntilTheWatchTellsOfTheWinner) {
   world.store.create(held_lease("leader", 15));
-  const auto win_after = [&](Duration place, Duration took) {
-    const Token token = world.store.lease()->version.value();
-    std::string winner = "w";
-    while (spread(winner, token, 3, Duration(1)) != place) winner += "w";
-    become(world.store, released_lease(token));
-    world.run_for(took);
-    Lease won = held_lease(winner, 15);
-    won.annotations[annotation::kFencingToken] = std::to_string(token + 1);
-    become(world.store, won);
-    world.run_for(seconds(1));
-  };
   Runner& a = world.add(of_three("a"));
   world.run_for(seconds(1));
-  a.fate = [](const LeaseWrite* write) { return write == nullptr ? served() : lost(false); };
+  a.fate = no_write_arrives;
   const Duration before = delta(a);
-  win_after(Duration(1), milliseconds(100));
+  let_another_win(world, 1, milliseconds(100));
   EXPECT_EQ(delta(a), before) << "the winner has waited";
-  win_after(Duration(0), milliseconds(100));
+  let_another_win(world, 0, milliseconds(100));
   EXPECT_EQ(delta(a), milliseconds(100)) << "the first measure replaces the guess";
-  win_after(Duration(0), milliseconds(200));
+  let_another_win(world, 0, milliseconds(200));
   EXPECT_EQ(delta(a), milliseconds(125)) << "later ones are smoothed";
   a.feed(Announce{});
-  win_after(Duration(0), milliseconds(900));
+  let_another_win(world, 0, milliseconds(900));
   EXPECT_EQ(delta(a), milliseconds(125)) << "who does not contend has no turn to count from";
 }
 
