@@ -29,7 +29,8 @@ class Metrics {
 
   // Election's thread.
   void notice(const election::Notice& notice);
-  /// After each step. Keeps what a scrape computes: uptime, leaderless and warm-up seconds, remaining.
+  /// After each step. Keeps what a scrape computes: leader uptime, remaining, leaderless and
+  /// warm-up seconds.
   void status(const election::Status& status, Instant now);
 
   // Any thread.
