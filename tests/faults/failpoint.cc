@@ -22,7 +22,7 @@ namespace {
 constexpr std::array kNames = {"write_before_send",    "write_sent",        "write_answered",
                                "release_before_send",  "release_answered",  "belief_before_publish",
                                "belief_published",     "belief_before_log", "belief_logged",
-                               "page_half_written",    "proof_before_post", "fence_before_write",
+                               "proof_before_post",    "page_half_written", "fence_before_write",
                                "fence_written",        "fence_renamed",     "fence_recorded",
                                "fence_before_forward", "fence_forwarded"};
 
