@@ -123,6 +123,7 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
   void done(http::Reply reply) {
     failpoint(Failpoint::fence_forwarded);
     const std::lock_guard lock(gateway_.mutex_);
+    sending_.reset();            // which holds this
     conclude(std::move(reply));  // first: once nothing is in flight, a stop waits for no answer
     gateway_.scopes_.find(scope_)->second.gate->leave(shared_from_this());
     gateway_.left_.notify_all();
