@@ -315,7 +315,8 @@ class Worker {
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
     if (store_ < 0) {
-      store_ = connect_to(setting("STORE", "10.200.0.1").c_str(), 9000, 1000);
+      // Nothing acts while it waits, so the limit is against a hang only.
+      store_ = connect_to(setting("STORE", "10.200.0.1").c_str(), 9000, 20'000);
     }
     char verdict = 0;
     if (store_ < 0 || !send_all(store_, resource_ + " " + token + " " + pod_ + "\n") ||
