@@ -226,7 +226,10 @@ Options of_three(const std::string& identity) {
 
 /// An identity of this place of two, after a release with `token`.
 std::string at_place(int place, Token token, std::string identity = "w") {
-  while (spread(identity, token, 3, Duration(1)) != Duration(place)) identity += "w";
+  for (int i = 0; i < 100 && spread(identity, token, 3, Duration(1)) != Duration(place); ++i) {
+    identity += "w";
+  }
+  EXPECT_EQ(spread(identity, token, 3, Duration(1)), Duration(place));
   return identity;
 }
 
