@@ -49,6 +49,16 @@ Evidence sound() {
   return evidence;
 }
 
+// A LIST was answered just after it, with its revision.
+TEST(Checker, DoesNotTakeAHandsEditForATermThoughACandidateReadIt) {
+  Evidence evidence = sound();
+  evidence.versions.insert(evidence.versions.begin() + 2,
+                           version(14 * kSecond + 1, 16, "b1", "edited", 6));
+  evidence.requests.push_back({14 * kSecond + 2, "b", "list", "leases", "", 16});
+  const Report report = check(evidence);
+  EXPECT_TRUE(report.verdict.violations.empty()) << report.verdict.text();
+}
+
 TEST(Checker, FindsNothingWhereAllIsWell) {
   const Report report = check(sound());
   EXPECT_TRUE(report.verdict.violations.empty()) << report.verdict.text();

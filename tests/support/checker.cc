@@ -24,17 +24,24 @@ bool begins_a_term(const LeaseVersion& before, const LeaseVersion& version) {
   return !version.holder.empty() && !version.term_id.empty() && version.term_id != before.term_id;
 }
 
+bool is_write(const RequestSeen& request) {
+  return request.verb == "update" || request.verb == "create";
+}
+
 // I2: in the order in which the store applied them, terms have rising tokens. Not those that a hand
-// has written: no request of a candidate was seen for them.
-void check_tokens(const Evidence& evidence, Violations& found) {
+// has written: no candidate's write made them, and none believed in them.
+void check_tokens(const Evidence& evidence, const std::vector<Term>& terms, Violations& found) {
   std::set<std::int64_t> written;
   for (const RequestSeen& request : evidence.requests) {
-    written.insert(request.revision);
+    if (is_write(request)) written.insert(request.revision);
   }
+  std::set<std::string> believed;
+  for (const Term& term : terms) believed.insert(term.term_id);
   std::int64_t highest = 0;
   LeaseVersion before;
   for (const LeaseVersion& version : evidence.versions) {
-    const bool is_ours = written.empty() || written.contains(version.revision);
+    const bool is_ours =
+        written.empty() || written.contains(version.revision) || believed.contains(version.term_id);
     if (is_ours && begins_a_term(before, version)) {
       if (version.token <= highest) {
         found.push_back("I2: the store has " + name(version) + " after token " +
@@ -178,7 +185,7 @@ Report check(const Evidence& evidence) {
   Violations& found = report.verdict.violations;
   const std::vector<Term> terms = report.verdict.terms;
   if (!evidence.versions.empty() && !evidence.has_broken_history) {
-    check_tokens(evidence, found);
+    check_tokens(evidence, terms, found);
     check_backing(evidence, terms, found);
     check_releases(evidence, found);
     report.waits_checked = check_waits(evidence, found);
