@@ -9,7 +9,6 @@ import datetime
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -23,6 +22,9 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from ports import free_port  # noqa: E402
+
 NAMESPACE = "baton-test"
 YES = b'"isLeader":true'
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
@@ -57,25 +59,6 @@ def start(command, log):
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
-
-
-_ports = set()
-
-
-def free_port():
-    """Below the range of outgoing connections, so that a restart finds its port free again; never
-    one that was given before."""
-    while True:
-        port = random.randrange(10000, 20000)
-        if port in _ports:
-            continue
-        _ports.add(port)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def memory_kib(pid):

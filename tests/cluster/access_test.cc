@@ -186,19 +186,11 @@ TEST(Access, EventsAreCreatedOnlyWithExtras) {
 TEST(Access, OwnPodIsReadOnlyWithExtras) {
   Api admin("admin");
   const std::string name = "pod-access";
-  const json pod = {{"apiVersion", "v1"},
-                    {"kind", "Pod"},
-                    {"metadata", {{"name", name}}},
-                    {"spec",
-                     {{"serviceAccountName", "candidate-0"},
-                      {"nodeName", "node0"},
-                      {"terminationGracePeriodSeconds", 30},
-                      {"containers", {{{"name", "app"}, {"image", "none"}}}}}}};
   Api candidate("candidate-0");
   EXPECT_EQ(candidate.get(kPods + "/" + name).status, 404);
-  ASSERT_EQ(admin.post(kPods, pod).status, 201);
+  const std::string uid = admin.make_pod(name, "candidate-0");
   const json running = candidate.get(kPods + "/" + name).json();
-  EXPECT_FALSE(running["metadata"].value("uid", "").empty());
+  EXPECT_EQ(running["metadata"].value("uid", "none"), uid);
   EXPECT_FALSE(running["metadata"].contains("deletionTimestamp"));
   expect_forbidden(Api("lease-only").get(kPods + "/" + name));
 

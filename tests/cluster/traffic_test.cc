@@ -19,22 +19,13 @@ class Pods {
   explicit Pods(const std::string& prefix, int count = 2) {
     for (int i = 0; i < count; ++i) {
       const std::string name = prefix + "-" + std::to_string(i);
-      const json pod = {{"apiVersion", "v1"},
-                        {"kind", "Pod"},
-                        {"metadata", {{"name", name}}},
-                        {"spec",
-                         {{"serviceAccountName", "traffic-0"},
-                          {"nodeName", "node0"},
-                          {"containers", {{{"name", "app"}, {"image", "none"}}}}}}};
-      const Answer created = admin_.post(kPods, pod);
-      EXPECT_EQ(created.status, 201) << created.what;
+      uids_.push_back(admin_.make_pod(name, "traffic-0"));
       const std::string ip = "10.1.2." + std::to_string(i + 1);
       const json status = {{"status", {{"podIP", ip}, {"podIPs", {{{"ip", ip}}}}}}};
       const std::string path = kPods + "/" + name + (TestCluster::get().is_real() ? "/status" : "");
       const Answer patched = admin_.patch(path, status);
       EXPECT_EQ(patched.status, 200) << patched.what;
       names_.push_back(name);
-      uids_.push_back(created.json()["metadata"]["uid"]);
     }
   }
   ~Pods() {

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from ports import free_port  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BATON = Path(os.environ.get("BATON_PROGRAM", ROOT / "build/release/baton"))
@@ -23,12 +25,6 @@ TIMINGS = ["--profile=aggressive", "--lease-duration=8s", "--renew-deadline=6400
 
 def boottime_ns():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def call(method, url, body=None, **headers):

@@ -3,8 +3,6 @@
 // term.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "http/client.h"
 #include "stage.h"
 #include "support/api.h"
@@ -92,19 +90,8 @@ TEST(F23Stop, StoppedWhileARenewalIsUnderWay) {
 // the own Pod, which says that this container alone is replaced, has been read before they tell of
 // it.
 TEST(SlowListeners, AProofThatIsThereComesBeforeTheEndOfTheContainer) {
-  using nlohmann::json;
   const std::string name = "slow-listeners";
-  const json pod = {{"apiVersion", "v1"},
-                    {"kind", "Pod"},
-                    {"metadata", {{"name", name}}},
-                    {"spec",
-                     {{"serviceAccountName", "candidate-0"},
-                      {"nodeName", "node0"},
-                      {"containers", {{{"name", "app"}, {"image", "none"}}}}}}};
-  Api admin("admin");
-  const Answer made = admin.post(kPods, pod);
-  ASSERT_EQ(made.status, 201) << made.body;
-  const std::string uid = made.json()["metadata"]["uid"];
+  const std::string uid = Api("admin").make_pod(name, "candidate-0");
   Candidates candidates(1, [&](BatonOptions& options) {
     options.program = baton_program() + "-failpoints";
     options.environment["FAILPOINT"] = "proof_before_post:sleep:1:2000";

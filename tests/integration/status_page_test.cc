@@ -16,19 +16,12 @@ namespace {
 
 class StatusPages : public testing::Test {
  protected:
-  StatusPages() {
-    std::string folder = "/dev/shm/baton-pages-XXXXXX";
-    if (::mkdtemp(folder.data()) == nullptr) ADD_FAILURE() << "these tests need /dev/shm";
-    folder_ = folder;
-  }
-  ~StatusPages() override { std::filesystem::remove_all(folder_); }
-
   std::string path(const std::string& pod) const { return folder_ + "/" + pod; }
   auto with_page() {
     return [this](BatonOptions& one) { one.flags = {"--status-page", path(one.pod)}; };
   }
 
-  std::string folder_;
+  const std::string folder_ = make_folder_in_memory("pages");
 };
 
 std::int64_t token_of(const std::optional<Leadership>& term) {

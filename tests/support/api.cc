@@ -97,6 +97,20 @@ Answer Api::patch(const std::string& target, const json& merge_patch) {
   return request("PATCH", target, merge_patch.dump(), "application/merge-patch+json");
 }
 
+std::string Api::make_pod(const std::string& name, const std::string& service_account) {
+  const json pod = {{"apiVersion", "v1"},
+                    {"kind", "Pod"},
+                    {"metadata", {{"name", name}}},
+                    {"spec",
+                     {{"serviceAccountName", service_account},
+                      {"nodeName", "node0"},
+                      {"terminationGracePeriodSeconds", 30},
+                      {"containers", {{{"name", "app"}, {"image", "none"}}}}}}};
+  const Answer made = post(kPods, pod);
+  EXPECT_EQ(made.status, 201) << made.what << made.body;
+  return made.status == 201 ? made.json()["metadata"]["uid"] : "";
+}
+
 std::vector<json> Api::watch(const std::string& target,
                              const std::function<bool(const json&)>& enough,
                              const std::function<void()>& started) {

@@ -59,6 +59,8 @@ class Api {
   Answer put(const std::string& target, const nlohmann::json& body);
   Answer patch(const std::string& target, const nlohmann::json& merge_patch);
   Answer remove(const std::string& target) { return request("DELETE", target); }
+  /// Makes a Pod that no kubelet runs; its uid. It stays until removed without a grace period.
+  std::string make_pod(const std::string& name, const std::string& service_account);
 
   /// The lines of a watch until `enough` says so of the last one, the stream ends, or `bound`.
   /// `started` runs once the stream is open.

@@ -6,12 +6,13 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <ctime>
 #include <filesystem>
-#include <random>
+#include <stdexcept>
 
 #include "support/text.h"
 
@@ -23,8 +24,8 @@ constexpr int kPauseMs = 5;
 // One folder for the test binary, with a folder for each thing in it.
 class Root {
  public:
-  Root() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "baton-test-XXXXXX").string();
+  explicit Root(const std::filesystem::path& under) {
+    std::string pattern = (under / "baton-test-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data()) == nullptr ? "." : pattern;
   }
   ~Root() {
@@ -51,6 +52,32 @@ bool can_bind(std::uint16_t port, int beside_closed_connections = 0) {
   const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   ::close(fd);
   return bound;
+}
+
+// The first of `kPorts` ports that no other test process of this network namespace is given: a name
+// in the abstract namespace of Unix sockets is this process's until it ends.
+constexpr std::uint16_t kPorts = 100;
+std::uint16_t first_port() {
+  for (std::uint16_t first = 10000; first < 30000; first += kPorts) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string name = "baton-test-ports-" + std::to_string(first);
+    name.copy(address.sun_path + 1, name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) {
+      return first;
+    }
+    ::close(fd);
+  }
+  throw std::runtime_error("every port of 10000 to 29999 is some test's");
+}
+
+std::string make_folder_of(const Root& root, const std::string& name) {
+  static int count = 0;
+  const std::string path = root.path() + "/" + std::to_string(++count) + "-" + name;
+  std::filesystem::create_directories(path);
+  return path;
 }
 
 // In the child, between fork and exec.
@@ -117,11 +144,10 @@ void let_pass(std::chrono::nanoseconds time) {
 }
 
 std::uint16_t free_port() {
-  constexpr std::uint16_t kFirst = 10000;
-  constexpr std::uint16_t kCount = 10000;
-  static std::uint32_t next = std::random_device()();
+  static const std::uint16_t first = first_port();
+  static std::uint16_t next = 0;
   while (true) {
-    const auto port = static_cast<std::uint16_t>(kFirst + next++ % kCount);
+    const auto port = static_cast<std::uint16_t>(first + next++ % kPorts);
     if (can_bind(port)) {
       return port;
     }
@@ -131,11 +157,13 @@ std::uint16_t free_port() {
 std::uint16_t free_port(std::uint16_t wanted) { return can_bind(wanted, 1) ? wanted : free_port(); }
 
 std::string make_folder(const std::string& name) {
-  static const Root root;
-  static int count = 0;
-  const std::string path = root.path() + "/" + std::to_string(++count) + "-" + name;
-  std::filesystem::create_directories(path);
-  return path;
+  static const Root root(std::filesystem::temp_directory_path());
+  return make_folder_of(root, name);
+}
+
+std::string make_folder_in_memory(const std::string& name) {
+  static const Root root("/dev/shm");
+  return make_folder_of(root, name);
 }
 
 Process::Process(const std::vector<std::string>& arguments, const Environment& environment,

@@ -24,13 +24,16 @@ void let_pass(std::chrono::nanoseconds time);
 /// CLOCK_BOOTTIME in nanoseconds, as in baton's logs.
 std::int64_t boottime_ns();
 
-/// A TCP port of 127.0.0.1 that nobody listens on and no outgoing connection is given by chance.
+/// A TCP port of 127.0.0.1 that nobody listens on, and that neither another test process nor an
+/// outgoing connection is given.
 std::uint16_t free_port();
 /// `wanted`, or a free one if somebody has that.
 std::uint16_t free_port(std::uint16_t wanted);
 
 /// A fresh folder of this test binary, removed at its end unless a test failed.
 std::string make_folder(const std::string& name);
+/// The same on a tmpfs.
+std::string make_folder_in_memory(const std::string& name);
 
 /// How a program ended.
 struct Ended {

@@ -15,6 +15,7 @@
 
 #include "../clients/c/baton_page.h"
 #include "api/status_board.h"
+#include "support/process.h"
 
 namespace baton::api {
 namespace {
@@ -22,17 +23,9 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::hours;
 
-/// A folder on a memory-backed volume, gone with the test.
+/// A page on a memory-backed volume.
 class Memory : public testing::Test {
  protected:
-  Memory() {
-    std::string folder = "/dev/shm/baton-page-XXXXXX";
-    if (::mkdtemp(folder.data()) == nullptr) ADD_FAILURE() << "these tests need /dev/shm";
-    folder_ = folder;
-    path_ = folder + "/status";
-  }
-  ~Memory() override { fs::remove_all(folder_); }
-
   std::unique_ptr<StatusPage> open() {
     auto page = StatusPage::open(path_, 77);
     if (!page.ok()) throw std::runtime_error(page.error());
@@ -62,7 +55,8 @@ class Memory : public testing::Test {
   }
   bool leads() const { return baton::StatusPage(path_).leadership().has_value(); }
 
-  std::string folder_, path_;
+  const std::string folder_ = test::make_folder_in_memory("page");
+  const std::string path_ = folder_ + "/status";
 };
 using StatusPageFile = Memory;
 using StatusPageReader = Memory;

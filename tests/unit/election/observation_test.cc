@@ -41,6 +41,15 @@ class Observing : public ::testing::Test {
     EXPECT_NE(a.status().term_id, term);
     world.observer = nullptr;
   }
+  // A follower whose watch, from its first LIST, has told it that the leader renewed.
+  Runner& told_follower() {
+    world.store.hold_as_foreign("other", 15);
+    Runner& a = world.add("a");
+    world.run_for(seconds(5));
+    world.store.hold_as_foreign("other", 15);
+    world.run_for(seconds(1));
+    return a;
+  }
   World world;
   Instant lost_at = kLongAgo;
 };
@@ -380,11 +389,7 @@ TEST_F(R16, AWatchThatTheServerEndedGoesOnWithoutAList) {
 }
 
 TEST_F(R16, NothingThatHappensBetweenTwoWatchesIsLost) {
-  world.store.hold_as_foreign("other", 15);
-  Runner& a = world.add("a");
-  world.run_for(seconds(5));
-  world.store.hold_as_foreign("other", 15);
-  world.run_for(seconds(1));
+  Runner& a = told_follower();
   world.break_watch(a, FailureKind::ended);
   world.run_for(milliseconds(10));
   world.store.hold_as_foreign("third", 15);
@@ -397,11 +402,7 @@ TEST_F(R16, NothingThatHappensBetweenTwoWatchesIsLost) {
 // not known.
 class WatchEnd : public R16, public ::testing::WithParamInterface<FailureKind> {};
 TEST_P(WatchEnd, OfAnyOtherKindIsFollowedByAList) {
-  world.store.hold_as_foreign("other", 15);
-  Runner& a = world.add("a");
-  world.run_for(seconds(5));
-  world.store.hold_as_foreign("other", 15);
-  world.run_for(seconds(1));
+  Runner& a = told_follower();
   world.break_watch(a, GetParam());
   world.run_for(seconds(1));
   EXPECT_EQ(a.lists, 2);
