@@ -2,9 +2,12 @@
 // F17's rotation with real tokens is in api_servers_test.cc.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "stage.h"
+#include "support/text.h"
 
 namespace baton::test {
 namespace {
@@ -251,6 +254,39 @@ TEST(F14, RestartsThatAreShortCostNothing) {
   proxy().post("/listener", {{"open", true}});
   EXPECT_TRUE(stage.renews(leader, 2));
   EXPECT_EQ(stage.terms(), 1U) << stage.at(leader).log();
+}
+
+// The name is looked up anew for each connection, so that a server that moved is found; while a
+// connection lives it is not looked up at all.
+TEST(F14, AServerThatMovesIsFoundByItsName) {
+  const std::string folder = make_folder("dns");
+  const auto move_to = [&](const std::string& address) {
+    std::ofstream(folder + "/new") << address;
+    std::filesystem::rename(folder + "/new", folder + "/address");
+  };
+  move_to("127.0.0.1");
+  Stage stage({.candidates = 1, .change = [&](BatonOptions& options) {
+                 unhurried(options);
+                 std::string text = text_of(options.kubeconfig);
+                 const std::string by_address = "https://127.0.0.1:";
+                 text.replace(text.find(by_address), by_address.size(), "https://localhost:");
+                 options.kubeconfig = folder + "/kubeconfig";
+                 std::ofstream(options.kubeconfig) << text;
+                 options.environment = {{"LD_PRELOAD", preloaded("wrong_dns")},
+                                        {"WRONG_DNS", folder + "/address"}};
+               }});
+  ASSERT_EQ(stage.leader(), 0);
+  const auto failures = [&] { return stage.at(0).metric("baton_request_failures_total", {}); };
+  for (const char* nobodys : {"", "127.0.0.9"}) {
+    move_to(nobodys);
+    EXPECT_TRUE(stage.renews(0, 3));
+    const double before = failures();
+    proxy().post("/connections/close", json::object());
+    EXPECT_TRUE(wait_until([&] { return failures() >= before + 2; }));
+    move_to("127.0.0.1");
+    EXPECT_TRUE(stage.renews(0, 2)) << stage.at(0).log();
+  }
+  EXPECT_EQ(stage.terms(), 1U) << stage.at(0).log();
 }
 
 TEST(F15, OutageLongerThanTheTermIsSurvived) {

@@ -96,7 +96,7 @@ TEST(F3, PodThatIsFrozenAndOneThatIsStarved) {
 }
 
 Process::Environment with_wrong_clock(const std::string& name, const std::string& value) {
-  return {{"LD_PRELOAD", baton_program().substr(0, baton_program().rfind('/')) + "/wrong_clock.so"},
+  return {{"LD_PRELOAD", preloaded("wrong_clock")},
           {name, value},
           {"WRONG_RATE_FROM_NS", std::to_string(boottime_ns())}};
 }

@@ -34,6 +34,9 @@ std::vector<std::string> command(const BatonOptions& options, std::uint16_t loca
 }  // namespace
 
 std::string baton_program() { return BATON_PROGRAM_FOLDER "/baton"; }
+std::string preloaded(const std::string& library) {
+  return BATON_PROGRAM_FOLDER "/" + library + ".so";
+}
 
 Baton::Baton(const BatonOptions& options)
     : options_(options),

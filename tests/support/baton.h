@@ -67,7 +67,8 @@ class Baton {
   LocalClient local_, probes_;
 };
 
-/// The path of the program under test.
+/// The path of the program under test, and of a library beside it for LD_PRELOAD.
 std::string baton_program();
+std::string preloaded(const std::string& library);
 
 }  // namespace baton::test
