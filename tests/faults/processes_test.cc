@@ -192,14 +192,13 @@ TEST(F6, ClockRatesATenthOffEachWay) {
 
 // A name used again by another Pod waits; the same Pod's sidecar is a new term too.
 TEST(F24, NameUsedAgainIsNoProof) {
-  std::string uid = "8d5a1a52-0000-4000-8000-00000000000a";
+  std::string uid = fresh_uid();
   Stage stage({.candidates = 1, .change = [&](BatonOptions& options) {
                  unhurried(options);
                  options.flags.push_back("--pod-uid=" + uid);
                }});
   ASSERT_EQ(stage.leader(), 0);
-  for (const char* next :
-       {"8d5a1a52-0000-4000-8000-00000000000a", "8d5a1a52-0000-4000-8000-00000000000b"}) {
+  for (const std::string& next : {uid, fresh_uid()}) {
     const std::int64_t token = stage.at(0).token();
     ASSERT_TRUE(stage.renews(0, 1));  // its log tells of the term; the kill may come before that
     uid = next;

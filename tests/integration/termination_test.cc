@@ -130,9 +130,8 @@ TEST(Termination, NativeSidecarOfALivingPodExitsWithoutReleasing) {
 }
 
 TEST(Termination, SecondSidecarOfAPodIsRefused) {
-  Candidates candidates(2, [](BatonOptions& options) {
-    options.flags = {"--pod-uid=8d5a1a52-0000-4000-8000-000000000001"};
-  });
+  const std::string uid = fresh_uid();
+  Candidates candidates(2, [&](BatonOptions& options) { options.flags = {"--pod-uid=" + uid}; });
   EXPECT_TRUE(wait_until([&] {
     return !candidates.at(0).process().running() || !candidates.at(1).process().running();
   }));

@@ -237,7 +237,7 @@ const std::vector<Fault>& all_faults() {
       {"annotations dropped (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "drop annotations", [](LeaseParts l, S&) { l.annotations.clear(); }); }},
       {"label changed (F21)", [](S& s, R&, Time) { return F::edit(s, "label", [](LeaseParts l, S& t) { l.metadata["labels"]["x"] = std::to_string(F::random(t).below(1000)); }); }},
       {"strategy set (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "strategy", until, [](LeaseParts l, S& t) { l.spec["strategy"] = "OldestEmulationVersion"; if (F::random(t).chance(0.5)) { l.spec["preferredHolder"] = "x"; } }); }},
-      {"deletionTimestamp set (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "deleting", until, [](LeaseParts l, S&) { l.metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"; }); }},
+      {"deletionTimestamp set (F21)", [](S& s, R&, Time until) { F::forgets_duration(s); return F::edit_until(s, "deleting", until, [](LeaseParts l, S&) { l.metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"; }); }},
       {"format of the future (F21)", [](S& s, R&, Time) { return F::edit(s, "format 2", [](LeaseParts l, S&) { l.annotations[annotation::kFormat] = "2"; }); }},
       {"token raised (F21)", [](S& s, R&, Time) { return F::edit(s, "raise the token", [](LeaseParts l, S&) { set_token(l, std::min(annotated(l), election::kMaxToken / 2) + 10'000'000); }); }},
       {"token lowered (F21)", [](S& s, R&, Time) { return F::edit(s, "lower the token", [](LeaseParts l, S& t) { set_token(l, annotated(l) - (F::random(t).chance(0.5) ? 1 : 100)); }); }},

@@ -156,6 +156,8 @@ std::uint16_t free_port() {
 
 std::uint16_t free_port(std::uint16_t wanted) { return can_bind(wanted, 1) ? wanted : free_port(); }
 
+std::string fresh_uid() { return text_of("/proc/sys/kernel/random/uuid").substr(0, 36); }
+
 std::string make_folder(const std::string& name) {
   static const Root root(std::filesystem::temp_directory_path());
   return make_folder_of(root, name);

@@ -30,6 +30,9 @@ std::uint16_t free_port();
 /// `wanted`, or a free one if somebody has that.
 std::uint16_t free_port(std::uint16_t wanted);
 
+/// The UID of a Pod that no other test has.
+std::string fresh_uid();
+
 /// A fresh folder of this test binary, removed at its end unless a test failed.
 std::string make_folder(const std::string& name);
 /// The same on a tmpfs.
