@@ -100,8 +100,6 @@ spec:
     path: /metrics
 {{- end }}
 {{- if $values.prometheusRule.enabled }}
-{{- $of := printf `{name="%s", lease_namespace="%s"}` $values.election .Release.Namespace }}
-{{- $duration := include "baton.microseconds" (index (include "baton.timings" $values.settings | fromYaml) "lease-duration") | int64 }}
 ---
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
@@ -112,21 +110,7 @@ metadata:
 spec:
   groups:
   - name: baton-{{ .Release.Namespace }}-{{ $values.election }}
-    rules:
-    - alert: BatonNoLeader
-      expr: (sum(baton_is_leader{{ $of }}) or vector(0)) == 0
-      for: {{ div (mul 2 $duration) 1000000 }}s
-      annotations: {summary: "Nobody leads {{ $values.election }}, or no candidate is scraped"}
-    - alert: BatonTwoLeaders
-      expr: sum(baton_is_leader{{ $of }}) > 1
-      for: {{ div (mul 2 $duration) 1000000 }}s
-      annotations: {summary: "Two candidates of {{ $values.election }} say that they lead, in scrape after scrape"}
-    - alert: BatonStaleTokenRefused
-      expr: increase(baton_fencing_rejections_total{{ $of }}[5m]) > 0
-      annotations: {summary: "A resource refused a write of a deposed leader of {{ $values.election }}"}
-    - alert: BatonHistoryWentBack
-      expr: increase(baton_history_went_back_total{{ $of }}[1h]) > 0
-      annotations: {summary: "The cluster's store was restored: tokens of {{ $values.election }} may exist twice"}
+    rules: {{- include "baton.rules" . | trim | nindent 4 }}
 {{- end }}
 {{- include "baton.traffic" . }}
 {{- end -}}

@@ -1,0 +1,100 @@
+{{- /* The alerts of one election, for `rules:`. What depends on the timings follows the settings. */}}
+{{- define "baton.rules" -}}
+{{- range include "baton.alerts" . | fromYamlArray }}
+- alert: {{ .alert }}
+  expr: >-
+    {{- .expr | nindent 4 }}
+  {{- with .for }}
+  for: {{ . }}
+  {{- end }}
+  labels: {severity: {{ .severity }}, name: {{ $.Values.baton.election | quote }}, lease_namespace: {{ $.Release.Namespace | quote }}}
+  annotations:
+    summary: {{ .summary | quote }}
+    description: {{ .description | quote }}
+    runbook_url: docs/runbooks/{{ .alert }}.md
+{{- end }}
+{{- end -}}
+
+{{- define "baton.alerts" -}}
+{{- $name := .Values.baton.election -}}
+{{- $election := printf "%s/%s" .Release.Namespace $name -}}
+{{- $of := printf `name="%s", lease_namespace="%s"` $name .Release.Namespace -}}
+{{- $us := dict -}}
+{{- $timings := include "baton.timings" .Values.baton.settings | fromYaml -}}
+{{- range list "lease-duration" "renew-deadline" "request-timeout" -}}
+  {{- $_ := set $us . (include "baton.microseconds" (index $timings .) | int64) -}}
+{{- end -}}
+{{- $long := printf "%ds" (div (mul 2 (index $us "lease-duration")) 1000000) -}}
+{{- /* The histogram tells nothing apart above 8.192 s. */ -}}
+{{- $slow := minf 8 (divf (index $us "lease-duration") 3000000) | printf "%.4g" -}}
+{{- $slowing := divf (index $us "request-timeout") 4000000 | printf "%.4g" -}}
+{{- $low := divf (index $us "renew-deadline") 4000000 | printf "%.4g" -}}
+{{- $p99 := printf "histogram_quantile(0.99, sum by (le) (rate(baton_renew_latency_seconds_bucket{%s}%%s)))" $of -}}
+{{- $refused := printf `baton_fence_requests_total{scope="%s", result="stale"}` $election -}}
+- alert: BatonNoLeader
+  severity: critical
+  expr: sum(baton_is_leader{ {{- $of -}} }) == 0
+  for: {{ $long }}
+  summary: Nobody leads {{ $name }}
+  description: Candidates of {{ $election }} are scraped, and for {{ $long }}, twice the lease duration, none has led.
+- alert: BatonNoCandidates
+  severity: critical
+  expr: absent(baton_state{ {{- $of }}, state!~"starting|degraded|blocked|stopped"} == 1)
+  for: {{ $long }}
+  summary: No candidate of {{ $name }} could lead
+  description: For {{ $long }} no candidate of {{ $election }} was scraped, or each was starting, degraded, blocked or stopped.
+- alert: BatonTwoLeaders
+  severity: critical
+  expr: sum(baton_is_leader{ {{- $of -}} }) > 1
+  for: {{ $long }}
+  summary: Two candidates of {{ $name }} say that they lead, in scrape after scrape
+  description: For {{ $long }} more than one candidate of {{ $election }} has led. Only the fencing token keeps their effects apart.
+- alert: BatonFlapping
+  severity: warning
+  expr: changes(max(baton_fencing_token{ {{- $of -}} } > 0)[1h:15s]) > 3
+  summary: The leader of {{ $name }} changes again and again
+  description: The leadership of {{ $election }} has changed {{ "{{ $value }}" }} times within an hour.
+- alert: BatonRenewalSlow
+  severity: warning
+  expr: {{ printf $p99 "[30m]" }} > {{ $slow }}
+  summary: Renewals of {{ $name }} take so long that a term may end by it
+  description: Within 30 minutes one in a hundred renewals of {{ $election }} took {{ "{{ $value | humanizeDuration }}" }} or longer; {{ $slow }}s is the limit.
+- alert: BatonRenewalSlowing
+  severity: warning
+  expr: |-
+    {{ printf $p99 "[2h]" }} > {{ $slowing }}
+    and {{ printf $p99 "[2h]" }} > 1.5 * {{ printf $p99 "[2h] offset 2h" }}
+    and {{ printf $p99 "[2h] offset 2h" }} > 1.5 * {{ printf $p99 "[2h] offset 4h" }}
+  summary: Renewals of {{ $name }} have become slower for six hours
+  description: The slowest of a hundred renewals of {{ $election }} took half as long again as two hours before, twice in a row, and now {{ "{{ $value | humanizeDuration }}" }}.
+- alert: BatonValidityLow
+  severity: warning
+  expr: min_over_time((baton_validity_remaining_seconds{ {{- $of -}} } > 0)[5m:5s]) < {{ $low }}
+  summary: The leader of {{ $name }} was about to lose its term
+  description: A leader of {{ $election }} was seen with {{ "{{ $value | humanizeDuration }}" }} of validity left, less than a quarter of the renew deadline.
+- alert: BatonStaleTokenRefused
+  severity: warning
+  expr: increase(baton_fencing_rejections_total{ {{- $of -}} }[5m]) > 0
+  summary: A resource refused a write of a deposed leader of {{ $name }}
+  description: The application beside a candidate of {{ $election }} reported that a resource refused its token, since it had seen a higher one.
+- alert: BatonGatewayRefusedStaleToken
+  severity: warning
+  expr: increase({{ $refused }}[5m]) > 0 or ({{ $refused }} unless {{ $refused }} offset 5m) > 0
+  summary: The gateway refused a request of a deposed leader of {{ $name }}
+  description: A gateway refused a request with a token of {{ $election }} that is lower than one it has seen.
+- alert: BatonHistoryWentBack
+  severity: critical
+  expr: increase(baton_history_went_back_total{ {{- $of -}} }[1h]) > 0
+  summary: "The cluster's store was restored: tokens of {{ $name }} may exist twice"
+  description: A candidate of {{ $election }} saw the history of the Lease go back, as after a restore of the store.
+- alert: BatonClockRateAnomaly
+  severity: warning
+  expr: increase(baton_clock_rate_anomalies_total{ {{- $of -}} }[1h]) > 0
+  summary: "The clock beside a candidate of {{ $name }} ran at a wrong rate"
+  description: The clock of a candidate of {{ $election }} and the API server's differed by more than 10 %. A machine that was paused shows so.
+- alert: BatonWatchRestarting
+  severity: warning
+  expr: increase(baton_watch_restarts_total{ {{- $of -}} }[10m]) > 15
+  summary: Watches of {{ $name }} break again and again
+  description: Within ten minutes {{ "{{ $value | humanize }}" }} watches of a candidate of {{ $election }} ended; by themselves at most ten do.
+{{- end -}}
