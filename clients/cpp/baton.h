@@ -23,6 +23,8 @@
 //   on_loss().
 // - That a process paused between asking and acting does nothing late: only a resource that checks
 //   the token can refuse that. Send headers() with each effect; tell a refusal by rejected().
+// - That what got no answer, 502 or 504 did not happen. Send it again, with the same idempotency
+//   key.
 //
 // After a loss work is to return; what it throws then is taken for its consequence and dropped. If
 // it returns or throws while it leads, the term is resigned and lead() ends with it. stop() ends
@@ -104,8 +106,9 @@ class Term {
   /// by: the election's for "", or another that was agreed on with it. Throws std::invalid_argument
   /// if that is not 1 to 512 visible ASCII characters.
   std::map<std::string, std::string> headers(const std::string& scope = "") const;
-  /// Of (token, operation id), for effects that check no token: the same for each try in this term.
-  /// In a later term it is another one; what must never happen twice takes the operation id alone.
+  /// Of (token, operation id), for effects that check no token: the same for each try in this term,
+  /// so that one of unknown outcome can be sent again. In a later term it is another one; what must
+  /// never happen twice takes the operation id alone.
   std::string idempotency_key(const std::string& operation) const;
 
  private:

@@ -24,6 +24,7 @@
 //   - That work stops: Go cannot stop it. Pass the term as the context, or ask before each piece.
 //   - That a process paused between asking and acting does nothing late: only a resource that checks the
 //     token can refuse that. Send Headers with each effect; tell a refusal by Rejected.
+//   - That what got no answer, 502 or 504 did not happen. Send it again, with the same idempotency key.
 //   - That a timeout of package context on a Term is kept: the Term's deadline moves with each renewal, and
 //     context.WithTimeout drops its own where the parent's looks sooner. Use Term.WithTimeout.
 //
@@ -201,7 +202,8 @@ func (t *Term) Headers(scope string) map[string]string {
 }
 
 // IdempotencyKey is of (token, operation id), for effects that check no token: the same for each try in this
-// term. In a later term it is another one; what must never happen twice takes the operation id alone.
+// term, so that one of unknown outcome can be sent again. In a later term it is another one; what must never happen
+// twice takes the operation id alone.
 func (t *Term) IdempotencyKey(operation string) (string, error) {
 	if !isVisible(operation, 200) {
 		return "", errors.New("an operation id has 1 to 200 visible ASCII characters")

@@ -46,6 +46,7 @@ import java.util.regex.Pattern;
  * <li>That work stops: an interrupt is a request. Ask before each piece, bound each by remaining().
  * <li>That a process paused between asking and acting does nothing late: only a resource that checks the token
  *     can refuse that. Send headers() with each effect; tell a refusal by rejected().
+ * <li>That what got no answer, 502 or 504 did not happen. Send it again, with the same idempotency key.
  * </ul>
  * <p>After a loss work is to return; what it throws then is taken for its consequence and dropped. If it returns
  * or throws while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it in a
@@ -219,8 +220,9 @@ public final class Baton {
     }
 
     /**
-     * Of (token, operation id), for effects that check no token: the same for each try in this term. In a later
-     * term it is another one; what must never happen twice takes the operation id alone.
+     * Of (token, operation id), for effects that check no token: the same for each try in this term, so that
+     * one of unknown outcome can be sent again. In a later term it is another one; what must never happen twice
+     * takes the operation id alone.
      */
     public String idempotencyKey(String operation) {
       return token + ":" + visible(operation, 200, "an operation id");

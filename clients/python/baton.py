@@ -19,6 +19,7 @@ Not promised
 - That work stops: Python cannot stop it. Ask before each piece, bound each by remaining(), or use on_loss().
 - That a process paused between asking and acting does nothing late: only a resource that checks the token
   can refuse that. Send headers() with each effect; tell a refusal by rejected().
+- That what got no answer, 502 or 504 did not happen. Send it again, with the same idempotency key.
 
 After a loss work() is to return; what it raises then is taken for its consequence and dropped. If it returns
 or raises while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it at SIGTERM.
@@ -113,8 +114,9 @@ class Term:
                 "Baton-Fencing-Scope": _visible(scope, 512, "a scope") if scope else self.scope}
 
     def idempotency_key(self, operation):
-        """Of (token, operation id), for effects that check no token: the same for each try in this term. In
-        a later term it is another one; what must never happen twice takes the operation id alone."""
+        """Of (token, operation id), for effects that check no token: the same for each try in this term,
+        so that one of unknown outcome can be sent again. In a later term it is another one; what must never
+        happen twice takes the operation id alone."""
         return f"{self.token}:{_visible(operation, 200, 'an operation id')}"
 
     def _end(self, given_up=False):

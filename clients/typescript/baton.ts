@@ -24,6 +24,7 @@
  *   leading() after such a piece, not signal.aborted.
  * - That a process paused between asking and acting does nothing late: only a resource that checks the token can
  *   refuse that. Send headers() with each effect; tell a refusal by rejected().
+ * - That what got no answer, 502 or 504 did not happen. Send it again, with the same idempotency key.
  *
  * After a loss work is to return; what it throws then is taken for its consequence and dropped. If it returns or
  * throws while it leads, the term is resigned and lead() ends with it. stop() ends lead(): call it at SIGTERM.
@@ -135,8 +136,9 @@ export class Term {
   }
 
   /**
-   * Of (token, operation id), for effects that check no token: the same for each try in this term. In a later term
-   * it is another one; what must never happen twice takes the operation id alone.
+   * Of (token, operation id), for effects that check no token: the same for each try in this term, so that one of
+   * unknown outcome can be sent again. In a later term it is another one; what must never happen twice takes the
+   * operation id alone.
    */
   idempotencyKey(operation: string): string {
     return `${this.token}:${visible(operation, 200, "an operation id")}`;
