@@ -14,6 +14,8 @@
 // - leading(), remaining() and pause() ask CLOCK_BOOTTIME at that moment: no thread, timer or
 //   answer need come in time. Once a term is over they say so for ever.
 // - No answer is no: refused, silent, garbled, cut off, the last deadline holds and nothing longer.
+// - With the status page, Client("", "", page) and baton_page.h, they ask that too: a term that is
+//   not on it with this token at that moment is over. The page takes away and never adds.
 // - Another term id is a loss, then a gain, also if the Pod never ceased to lead.
 // - The connection that tells the sidecar that work runs (hold=true) is closed by this header only
 //   while no work runs. So end in it what it began: threads, requests and child processes too.
@@ -471,6 +473,16 @@ class Client {
     if (address.empty() && variable != nullptr) address = variable;
     addresses_ = internal::parse_addresses(address.empty() ? "localhost:4040" : address);
   }
+  /// With the sidecar's status page, a baton::StatusPage (baton_page.h) that outlives this. Without
+  /// one the deadline of the last answer alone counts.
+  template <typename Page>
+  Client(std::string address, std::string holder, Page& page)
+      : Client(std::move(address), std::move(holder)) {
+    shows_ = [&page](const std::string& term_id, std::int64_t token) {
+      const auto shown = page.leadership();
+      return shown && shown->term_id == term_id && static_cast<std::int64_t>(shown->token) == token;
+    };
+  }
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -522,8 +534,12 @@ class Client {
     while (!is_stopping_) {
       if (answer_ && answer_->leads && answer_->term_id != done_ &&
           internal::boottime_ns() < answer_->deadline_ns) {
-        term_.reset(new Term(*this, *answer_));
-        return true;
+        const bool is_shown = shows_(answer_->term_id, answer_->token);
+        problem_ = is_shown ? "" : "the status page does not say that this Pod leads";
+        if (is_shown) {
+          term_.reset(new Term(*this, *answer_));
+          return true;
+        }
       }
       changed_.wait_for(lock, internal::kTick);
     }
@@ -545,7 +561,8 @@ class Client {
         .clear();  // one that has begun is waited for: none may meet what comes after this term
     while (is_hooking_) changed_.wait_for(lock, internal::kTick);
     const bool gives_up = by_itself || term_->is_given_up_ || is_stopping_;
-    const bool told_no = answer_ && (!answer_->leads || answer_->term_id != term_->term_id_);
+    const bool told_no = (answer_ && (!answer_->leads || answer_->term_id != term_->term_id_)) ||
+                         (!term_->has_lapsed_ && !shows_(term_->term_id_, term_->token_));
     const std::string term_id = term_->term_id_;
     lock.unlock();
     if (gives_up) {
@@ -725,6 +742,9 @@ class Client {
   }
 
   const std::string holder_;
+  // Whether the status page says that the term runs. Where there is none nothing says otherwise.
+  std::function<bool(const std::string& term_id, std::int64_t token)> shows_ =
+      [](const std::string&, std::int64_t) { return true; };
   const internal::Descriptor bell_;  // ends the watcher's wait
   std::mutex addresses_mutex_;
   std::vector<internal::Address> addresses_;  // the one that answered last is first
@@ -739,9 +759,11 @@ class Client {
 };
 
 inline Duration Term::left() {
+  // The page first: the clock is looked at last.
+  const bool is_shown = !is_over_ && client_.shows_(term_id_, token_);
   const auto left = is_over_ ? 0 : deadline_ns_ - internal::boottime_ns();
-  if (left > 0) return Duration(left);
-  has_lapsed_ |= !is_over_;
+  if (is_shown && left > 0) return Duration(left);
+  has_lapsed_ |= !is_over_ && left <= 0;
   is_over_ = true;  // for ever, whatever comes later
   return Duration(0);
 }

@@ -16,6 +16,8 @@
 //   - Leading, Remaining, Pause and Err ask CLOCK_BOOTTIME at that moment: no goroutine, timer or answer
 //     need come in time. Once a term is over they say so for ever, and Done is closed.
 //   - No answer is no: refused, silent, garbled, cut off, the last deadline holds and nothing longer.
+//   - With the status page, client.Page = &StatusPage{Path: path} of page.go, they ask that too: a term that is not
+//     on it with this token at that moment is over. The page takes away and never adds.
 //   - Another term id is a loss, then a gain, also if the Pod never ceased to lead.
 //   - The connection that tells the sidecar that work runs (hold=true) is closed by this package only while
 //     no work runs. So end in it what it began: goroutines, requests and child processes too.
@@ -113,8 +115,9 @@ func (t *Term) remaining() time.Duration {
 	if t.over {
 		return 0
 	}
+	shown := t.client.shows(t.TermID, t.Token) // first: the clock is looked at last
 	left := t.deadline - boottime()
-	if left <= 0 || t.Context.Err() != nil {
+	if !shown || left <= 0 || t.Context.Err() != nil {
 		t.lapsed = left <= 0
 		t.end()
 		return 0
@@ -231,9 +234,16 @@ type answer struct {
 	scope    string
 }
 
-// Client is the sidecar as this process sees it.
+// Page is what shows the terms of this Pod: a *StatusPage of page.go.
+type Page interface {
+	// Shows says whether this Pod leads, at this moment, in that term.
+	Shows(termID string, token int64) bool
+}
+
+// Client is the sidecar as this process sees it. Its fields are set before Lead.
 type Client struct {
 	Holder string // the own name where the sidecar's setting `holders` names several working containers
+	Page   Page   // the sidecar's status page; nil: the deadline of the last answer alone counts
 
 	addresses []address
 	news      chan struct{} // rung after each answer
@@ -317,11 +327,15 @@ func (c *Client) nextTerm(ctx context.Context) *Term {
 	for ctx.Err() == nil {
 		c.mutex.Lock()
 		if a := c.answer; a != nil && a.leads && a.termID != c.done && boottime() < a.deadline {
-			inner, cancel := context.WithCancelCause(ctx)
-			c.term = &Term{Context: inner, Token: a.token, TermID: a.termID, Scope: a.scope, client: c, deadline: a.deadline,
-				cancel: cancel}
-			c.mutex.Unlock()
-			return c.term
+			if c.shows(a.termID, a.token) {
+				inner, cancel := context.WithCancelCause(ctx)
+				c.term = &Term{Context: inner, Token: a.token, TermID: a.termID, Scope: a.scope, client: c,
+					deadline: a.deadline, cancel: cancel}
+				c.problem = ""
+				c.mutex.Unlock()
+				return c.term
+			}
+			c.problem = "the status page does not say that this Pod leads"
 		}
 		c.mutex.Unlock()
 		select {
@@ -333,6 +347,11 @@ func (c *Client) nextTerm(ctx context.Context) *Term {
 	return nil
 }
 
+// shows says whether the status page says that the term runs. Where there is none nothing says otherwise.
+func (c *Client) shows(termID string, token int64) bool {
+	return c.Page == nil || c.Page.Shows(termID, token)
+}
+
 func (c *Client) run(ctx context.Context, term *Term, work func(*Term) error) (byItself bool, err error) {
 	panicked := true
 	defer func() {
@@ -340,7 +359,8 @@ func (c *Client) run(ctx context.Context, term *Term, work func(*Term) error) (b
 		byItself = term.remaining() > 0
 		term.end()
 		givesUp := byItself || panicked || term.givenUp || ctx.Err() != nil
-		toldNo := c.answer != nil && (!c.answer.leads || c.answer.termID != term.TermID)
+		toldNo := c.answer != nil && (!c.answer.leads || c.answer.termID != term.TermID) ||
+			!term.lapsed && !c.shows(term.TermID, term.Token)
 		c.mutex.Unlock()
 		if givesUp {
 			c.sayDrained("/resign?drained=true", term.TermID)

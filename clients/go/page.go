@@ -72,6 +72,12 @@ func (p *StatusPage) Leadership() (Leadership, bool) {
 	return term, now < term.Deadline && pageText(bytes[40:80]) == page.bootID
 }
 
+// Shows is for Client.Page: whether this Pod leads in that term.
+func (p *StatusPage) Shows(termID string, token int64) bool {
+	term, leads := p.Leadership()
+	return leads && term.TermID == termID && term.Token == uint64(token)
+}
+
 // copy takes one whole write, false if there was none to be had. Atomic loads are in one order with each other.
 func (p *openPage) copy(body *[pageBodyWords]uint64) bool {
 	for try := 0; try < pageTries; try++ {

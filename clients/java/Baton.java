@@ -37,6 +37,8 @@ import java.util.regex.Pattern;
  *     cut to hundredths of a second: a deadline counts as passed up to 10 ms early, never late. Once a term is
  *     over they say so for ever, and the thread that works is interrupted once.
  * <li>No answer is no: refused, silent, garbled, cut off, the last deadline holds and nothing longer.
+ * <li>With the status page, new Baton("", "", new StatusPage(path)) of StatusPage.java, they ask that too: a term
+ *     that is not on it with this token at that moment is over. The page takes away and never adds.
  * <li>Another term id is a loss, then a gain, also if the Pod never ceased to lead.
  * <li>The connection that tells the sidecar that work runs (hold=true) is closed by this class only while no
  *     work runs. So end in it what it began: threads, requests and child processes too.
@@ -60,6 +62,12 @@ public final class Baton {
     void run(Term term) throws Exception;
   }
 
+  /** What shows the terms of this Pod: a StatusPage. Any thread may ask. */
+  public interface Page {
+    /** Whether this Pod leads, at this moment, in that term. */
+    boolean shows(String termId, long token);
+  }
+
   private static final long TICK_MS = 250; // waits are cut into these, so that a suspended machine is noticed
   private static final long RETRY_MS = 250; // from one try to connect to the next
   private static final long CONNECT_MS = 1000;
@@ -75,6 +83,7 @@ public final class Baton {
   private static final Pattern FRAMED = Pattern.compile("\r\ntransfer-encoding:", Pattern.CASE_INSENSITIVE);
 
   private final String holder;
+  private final Page page;
   private volatile List<SocketAddress> addresses; // the one that answered last is first
   private final Object lock = new Object();
   // Guarded by the lock.
@@ -97,9 +106,15 @@ public final class Baton {
    * @throws IllegalArgumentException if that is no address
    */
   public Baton(String address, String holder) {
+    this(address, holder, (termId, token) -> true);
+  }
+
+  /** With the sidecar's status page: without one the deadline of the last answer alone counts. */
+  public Baton(String address, String holder, Page page) {
     String text = address.isEmpty() ? System.getenv().getOrDefault("BATON_LOCAL_ADDRESS", "") : address;
     this.addresses = parseAddresses(text.isEmpty() ? "localhost:4040" : text);
     this.holder = holder;
+    this.page = page;
   }
 
   /**
@@ -153,9 +168,10 @@ public final class Baton {
     }
 
     private long left() {
+      boolean shown = !over && page.shows(termId, token); // first: the clock is looked at last
       long left = over ? 0 : deadlineNs - boottimeNs();
-      if (left > 0) return left;
-      lapsed |= !over;
+      if (shown && left > 0) return left;
+      lapsed |= !over && left <= 0;
       over = true; // for ever, whatever comes later
       return 0;
     }
@@ -282,9 +298,13 @@ public final class Baton {
     synchronized (lock) {
       while (!stopping) {
         if (answer != null && answer.leads() && !answer.termId().equals(done) && boottimeNs() < answer.deadlineNs()) {
-          term = new Term(answer);
-          worker = Thread.currentThread();
-          return true;
+          boolean shown = page.shows(answer.termId(), answer.token());
+          problem = shown ? "" : "the status page does not say that this Pod leads";
+          if (shown) {
+            term = new Term(answer);
+            worker = Thread.currentThread();
+            return true;
+          }
         }
         lock.wait(TICK_MS);
       }
@@ -307,7 +327,8 @@ public final class Baton {
       worker = null; // no interrupt of this term may meet the next one
       if (term.interrupted) Thread.interrupted();
       givesUp = byItself || term.givenUp || stopping;
-      toldNo = answer != null && !answer.termId().equals(term.termId);
+      toldNo = (answer != null && !answer.termId().equals(term.termId))
+          || (!term.lapsed && !page.shows(term.termId, term.token));
     }
     if (givesUp) {
       sayDrained("/resign?drained=true", term.termId);

@@ -26,7 +26,7 @@ import java.util.Optional;
  * no file, a short one, another boot's, a later version's, one that a dead sidecar has left half written: no. Any
  * thread may ask.
  */
-public final class StatusPage {
+public final class StatusPage implements Baton.Page {
   /** What one write of the sidecar said, and how long it surely holds. State: 3 warming, 4 leading, 5 uncertain. */
   public record Leadership(long token, String termId, long state, long run, long change, long deadlineNs,
       Duration remaining) {}
@@ -59,6 +59,12 @@ public final class StatusPage {
     if (nowNs >= deadlineNs) return Optional.empty();
     return Optional.of(new Leadership(body.getLong(8), text(body, 80, 64), body.getLong(16), body.getLong(24),
         body.getLong(32), deadlineNs, Duration.ofNanos(deadlineNs - nowNs)));
+  }
+
+  @Override
+  public boolean shows(String termId, long token) {
+    var term = leadership();
+    return term.isPresent() && term.get().token() == token && term.get().termId().equals(termId);
   }
 
   /** One whole write, null if there was none to be had. */

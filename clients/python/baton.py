@@ -11,6 +11,8 @@ Promised
 - leading(), remaining() and pause() ask CLOCK_BOOTTIME at that moment: no thread, timer or answer need
   come in time. Once a term is over they say so for ever.
 - No answer is no: refused, silent, garbled, cut off, the last deadline holds and nothing longer.
+- With the status page, Baton(page=StatusPage(PATH)) of baton_page.py, they ask that too: a term that is not on
+  it with this token at that moment is over. The page takes away and never adds.
 - Another term id is a loss, then a gain, also if the Pod never ceased to lead.
 - The connection that tells the sidecar that work runs (hold=true) is closed by this file only while
   no work() runs. So end in work() what it began: threads, requests and child processes too.
@@ -65,10 +67,11 @@ class Term:
     def remaining(self):
         """Seconds until the deadline as it is known now; 0 once the term is over."""
         with self._baton._changed:
+            shown = not self._over and self._baton._shows(self)  # first: the clock is looked at last
             left = 0 if self._over else self._deadline_ns - boottime_ns()
-            if left > 0:
+            if shown and left > 0:
                 return left / 1e9
-            self._lapsed |= not self._over
+            self._lapsed |= not self._over and left <= 0
             self._over = True  # for ever, whatever comes later
             return 0
 
@@ -129,12 +132,14 @@ class Term:
 
 class Baton:
     """The sidecar. `address`: as BATON_LOCAL_ADDRESS, which it defaults to. `holder`: the own name where
-    the sidecar's setting `holders` names several working containers."""
+    the sidecar's setting `holders` names several working containers. `page`: its status page, a
+    StatusPage of baton_page.py; without one the deadline of the last answer alone counts."""
 
-    def __init__(self, address="", holder=""):
+    def __init__(self, address="", holder="", page=None):
         self._addresses = _parse_addresses(
             address or os.environ.get("BATON_LOCAL_ADDRESS") or "localhost:4040")
         self._holder = holder
+        self._page = page
         self._changed = threading.Condition()  # its lock is reentrant: a signal handler may call stop()
         self._stopping = self._closing = self._hooking = False
         self._watcher = None
@@ -179,10 +184,21 @@ class Baton:
             while not self._stopping:
                 answer = self._answer
                 if answer and answer[0] != self._done and boottime_ns() < answer[2]:
-                    self._term = Term(self, answer)
-                    return self._term
+                    term = Term(self, answer)
+                    shown = self._shows(term)
+                    self.problem = "" if shown else "the status page does not say that this Pod leads"
+                    if shown:
+                        self._term = term
+                        return term
                 self._changed.wait(_TICK_S)
             return None
+
+    def _shows(self, term):
+        """Whether the status page says that this term runs. Where there is none nothing says otherwise."""
+        if self._page is None:
+            return True
+        shown = self._page.leadership()
+        return shown is not None and (shown.term_id, shown.token) == (term.term_id, term.token)
 
     def _run(self, term, work):
         """True if work() ended by itself."""
@@ -199,7 +215,8 @@ class Baton:
             while self._hooking:
                 self._changed.wait(_TICK_S)
             gives_up = by_itself or term._given_up or self._stopping
-            told_no = self._answer is not None and self._answer[:1] != (term.term_id,)
+            told_no = (self._answer is not None and self._answer[:1] != (term.term_id,)
+                       or not term._lapsed and not self._shows(term))
         if gives_up:
             self._say_drained("/resign?drained=true", term.term_id)
         elif told_no:  # so that the next leader need not wait for the clock

@@ -72,7 +72,8 @@ public class Conformance {
   public static void main(String[] arguments) throws Exception {
     act = arguments.length > 0 ? arguments[0] : "";
     release = arguments.length > 1 ? arguments[1] : "";
-    var baton = new Baton("", act.equals("named") ? "w/1" : "");
+    String holder = act.equals("named") ? "w/1" : "", path = System.getenv("BATON_STATUS_PAGE");
+    var baton = path == null ? new Baton("", holder) : new Baton("", holder, new StatusPage(Path.of(path)));
     var leader = Thread.currentThread();
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
       baton.stop();

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "../../clients/c/baton_page.h"
 #include "../../clients/cpp/baton.h"
 
 namespace {
@@ -103,14 +104,18 @@ int main(int argc, char** argv) {
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  baton::Client client("", act == "named" ? "w/1" : "");
+  const std::string holder = act == "named" ? "w/1" : "";
+  const char* path = std::getenv("BATON_STATUS_PAGE");
+  baton::StatusPage page(path == nullptr ? "" : path);
+  const auto client = path == nullptr ? std::make_unique<baton::Client>("", holder)
+                                      : std::make_unique<baton::Client>("", holder, page);
   std::thread([&] {
     int number = 0;
     sigwait(&ends, &number);
-    client.stop();
+    client->stop();
   }).detach();
   try {
-    client.lead(work);
+    client->lead(work);
     say("returned", "");
   } catch (const std::exception& error) {
     say("failed", std::string(",\"why\":\"") + error.what() + "\"");

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python"))
 import baton
+from baton_page import StatusPage
 
 act, release = (sys.argv[1:] + ["", ""])[:2]
 
@@ -64,7 +65,8 @@ def work(term):
     say("ended", atNs=now())
 
 
-client = baton.Baton("", "w/1" if act == "named" else "")
+path = os.environ.get("BATON_STATUS_PAGE")
+client = baton.Baton("", "w/1" if act == "named" else "", StatusPage(path) if path else None)
 signal.signal(signal.SIGTERM, lambda *_: client.stop())
 try:
     client.lead(work)

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -46,13 +47,16 @@ def lines_of(replica, what=None):
 
 
 class Pair:
-    """Two replicas, each a sidecar and a conformance program."""
+    """Two replicas, each a sidecar and a conformance program; with status pages in the folder `pages`, if it is given."""
 
-    def __init__(self, words):
+    def __init__(self, words, pages=None):
         self.election = f"e{next(elections)}"
-        self.replicas = [Replica(the_server(), self.election, index) for index in range(2)]
-        for replica in self.replicas:
-            replica.start_worker(words)
+        self.replicas = []
+        for index in range(2):
+            page = f"{pages}/{index}"
+            settings, variables = ([f"--status-page={page}"], {"BATON_STATUS_PAGE": page}) if pages else ([], {})
+            self.replicas.append(Replica(the_server(), self.election, index, settings))
+            self.replicas[index].start_worker(words, **variables)
 
     def calls(self):
         """Each call of the work by its token: replica, first and last stamp, whether it has ended."""
@@ -80,6 +84,17 @@ class Pair:
 
     def end(self, token):
         wait(f"the end of the work with token {token}", lambda: self.calls()[token]["ended"])
+
+    def resign(self, leader, other, token):
+        """The other one goes on, as soon as the leader's application has said that its work has ended: with what token."""
+        status = leader.tell("/resign")
+        assert status in (200, 202), status
+        next_leader, _, next_token = self.work(token)
+        assert next_leader is other, "the one that resigned leads again"
+        self.end(token)
+        proofs = leader.proofs()
+        assert proofs == {"the application said so"}, proofs
+        return next_token
 
     def take_sidecar_away(self, leader, number, token):
         """By a signal after which it answers nothing; the other replica goes on."""
@@ -110,14 +125,7 @@ def play(words):
     pair = Pair(words)
     try:
         leader, other, first = pair.work(0)
-        status = leader.tell("/resign")
-        assert status in (200, 202), status
-        next_leader, _, second = pair.work(first)
-        assert next_leader is other, "the one that resigned leads again"
-        pair.end(first)
-        proofs = leader.proofs()
-        assert proofs == {"the application said so"}, proofs
-
+        second = pair.resign(leader, other, first)
         leader, other, third = pair.take_sidecar_away(other, signal.SIGKILL, second)
         other.start_sidecar()
         wait("the new sidecar follows", lambda: other.status().get("state") == "following")
@@ -142,6 +150,26 @@ def play(words):
         print(f"\n{Path(words[-1]).name} beside real sidecars: tokens {tokens}", file=sys.stderr)
     finally:
         pair.close()
+
+
+def play_pages(words):
+    """The work goes on while the page is renewed. It ends by a resignation and when the sidecar is killed; the next
+    sidecar goes on with the page."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as pages:
+        pair = Pair(words, pages)
+        try:
+            leader, other, first = pair.work(0)
+            deadline_ns = int(leader.status()["deadlineBoottimeNs"])
+            wait("work after the first deadline", lambda: pair.calls()[first]["to"] > deadline_ns)
+            second = pair.resign(leader, other, first)
+            leader, other, third = pair.take_sidecar_away(other, signal.SIGKILL, second)
+            other.start_sidecar()
+            wait("the new sidecar follows", lambda: other.status().get("state") == "following")
+            fourth = pair.resign(leader, other, third)
+            tokens = pair.judge()
+            assert tokens == [first, second, third, fourth], tokens
+        finally:
+            pair.close()
 
 
 def play_reports(words):

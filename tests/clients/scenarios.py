@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from sidecar import STEP_NS, Sidecar, boottime_ns, document, judge
+from sidecar import STEP_NS, Page, Sidecar, boottime_ns, document, judge
 
 PATIENCE_S = 240  # for each thing that must happen; on an idle machine the longest takes 45 s
 SHORT_S = 10  # one whose end is waited for, long enough for a piece of work on a busy machine
@@ -51,11 +51,16 @@ class Client:
 
 
 class Play:
-    """One client and its sidecar. `words` are the client's program; the arguments that it takes follow."""
+    """One client and its sidecar. `words` are the client's program; the arguments that it takes follow. Where the
+    sidecar is `paged` it has a status page, which was never written."""
 
-    def __init__(self, words, folder, *arguments, unix=False, patience_s=PATIENCE_S, moment_s=0.05, **variables):
+    def __init__(self, words, folder, *arguments, unix=False, paged=False, patience_s=PATIENCE_S, moment_s=0.05,
+                 **variables):
         self.folder, self.patience_s, self.moment_s = folder, patience_s, moment_s
         self.sidecar = Sidecar(f"{folder}/baton.sock" if unix else None)
+        if paged:
+            variables["BATON_STATUS_PAGE"] = f"{folder}/page"
+            self.page = Page(self.sidecar, variables["BATON_STATUS_PAGE"])
         # The first two are nobody's.
         address = self.sidecar.address if unix else f"127.0.0.1:1, [::1]:1,{self.sidecar.address}"
         self.client = Client([*words, *arguments], address.replace("127.0.0.1:", "localhost:"), variables)
@@ -470,6 +475,50 @@ def killed(play):
     expect(not play.sidecar.posts(), play.sidecar.posts())
 
 
+# What a page can say, or fail to say, instead of the yes of a term with a token.
+PAGE_NOES = (
+    lambda page, term, token: page.no(),
+    lambda page, term, token: page.half(),
+    lambda page, term, token: page.yes(term, token, 0),
+    lambda page, term, token: page.yes(term, token + 1, LONG_S),
+    lambda page, term, token: page.yes("other", token, LONG_S),
+    lambda page, term, token: page.yes(term, token, LONG_S, boot_id=b"0" * 36))
+
+
+def page_says_no(play):
+    """The stream has not said it yet. It ends the term, and the sidecar is told when its work has ended."""
+    stream, terms = None, []
+    for token, say_no in enumerate(PAGE_NOES, 1):
+        terms.append(f"t{token}")
+        play.page.yes(terms[-1], token, LONG_S)
+        stream = play.lead(terms[-1], token, stream)
+        play.worked_after(play.line("started", token)["atNs"])
+        say_no(play.page, terms[-1], token)
+        play.line("ended", token)
+        expect(play.post("/drained", token)["fields"] == {"termId": terms[-1]}, play.sidecar.posts())
+    expect(len(play.sidecar.streams) == 1, "it left the stream, which had done nothing wrong")
+    play.end(terms)
+
+
+def page_says_it_late(play):
+    """The stream's yes begins nothing before the page's, and the stream's no needs none of the page."""
+    stream = play.stream().accept()
+    stream.yes("a", 7, LONG_S)
+    for term, token, for_s in ("", 0, 0), ("b", 7, LONG_S), ("a", 8, LONG_S), ("a", 7, 0), ("a", 7, LONG_S):
+        play.let_begin()
+        play.page.yes(term, token, for_s)
+    play.worked_after(play.line("started")["atNs"])
+    stream.no()
+    play.line("ended")
+    play.end(["a"])
+
+
+def page_adds_nothing(play):
+    """Nothing comes over the stream any more: its last deadline holds, whatever the page says."""
+    play.page.yes("a", 7, LONG_S)
+    lapse(play)
+
+
 # name: (script, the program's arguments, over a Unix socket)
 SCENARIOS = {one.__name__: (one, "", False) for one in (
     silent, slow_head, garbage, refused, huge, follow, lead_and_lose, renew, lapse, die, die_and_hang, no_gap, bad_answers,
@@ -479,3 +528,4 @@ SCENARIOS.update({
     "stubborn_past_the_deadline": (stubborn_past_the_deadline, "stubborn", False),
     "reject": (reject, "reject", False), "named": (named, "named", False), "tell": (tell, "tell", False),
     "work_returns": (work_returns, "return", False), "work_fails": (work_fails, "fail", False)})
+PAGED = {one.__name__: (one, "", False) for one in (page_says_no, page_says_it_late, page_adds_nothing)}

@@ -5,10 +5,14 @@ seen, by the client before it asks its library. A client without that clock read
 stamps are up to STEP_NS early.
 """
 import json
+import mmap
 import os
+import pathlib
 import socket
+import struct
 import threading
 import time
+import zlib
 
 STEP_NS = 10_000_000
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n"
@@ -93,6 +97,46 @@ class Stream:
         self.has_ended.set()
 
 
+class Page:
+    """The sidecar's status page (docs/status-page.md). What it says is written down with when it may have been read
+    first; it may be read last when the next is written down."""
+
+    BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+
+    def __init__(self, sidecar, path):
+        self._sidecar, self._sequence = sidecar, 0
+        with open(path, "w+b") as file:
+            file.truncate(4096)
+            self._memory = mmap.mmap(file.fileno(), 4096)
+
+    def yes(self, term, token, for_s, boot_id=BOOT_ID):
+        self._write(boottime_ns() + int(for_s * 1e9), token, 4, term, boot_id)
+
+    def no(self):
+        self._write(0, 0, 1, "", self.BOOT_ID)
+
+    def half(self):
+        """As a sidecar that died in the middle leaves it."""
+        self._count(self._sequence | 1)
+        self._write_down(boottime_ns(), "", 0, 0)
+
+    def _write(self, deadline, token, state, term, boot_id):
+        since = boottime_ns()
+        body = struct.pack("<qQQQQ40s64s", deadline, token, state, 77, since, boot_id, term.encode())
+        self._count(self._sequence | 1)
+        self._memory[0:16] = b"BATONPAG" + struct.pack("<Q", 1)
+        self._memory[24:176] = body + struct.pack("<Q", zlib.crc32(body))
+        self._count(self._sequence + 1)
+        self._write_down(since, term, token, deadline if boot_id == self.BOOT_ID else 0)
+
+    def _count(self, sequence):
+        self._sequence = sequence
+        self._memory[16:24] = struct.pack("<Q", sequence)
+
+    def _write_down(self, since, term, token, deadline):
+        self._sidecar.write_down("page", since=since, term=term, token=str(token), deadline=deadline)
+
+
 class Sidecar:
     def __init__(self, unix_path=None):
         self.log, self._lock = [], threading.Lock()
@@ -174,6 +218,7 @@ class Sidecar:
 def judge(told, lines):
     """What the client did that it may not do, given what the sidecar `told` and the client's `lines`."""
     wrong = []
+    pages = [one for one in told if one["what"] == "page"]
     calls, running = [], None
     for line in lines:
         what, at = line["what"], line.get("atNs")
@@ -192,6 +237,11 @@ def judge(told, lines):
                 wrong.append(f"{line}: no yes with this term and token")
             elif at >= max(yes["deadline"] for yes in covered):
                 wrong.append(f"{line}: after the deadline")
+            shown = [one for one, end in zip(pages, [*(one["at"] for one in pages[1:]), float("inf")])
+                     if one["since"] <= at + STEP_NS and at < end and at < one["deadline"]
+                     and (one["term"], one["token"]) == (running["term"], running["token"])]
+            if pages and not shown:
+                wrong.append(f"{line}: not on the status page")
         if what == "ended" and running:
             running["until"], running = at, None
     refused = {one["stream"] for one in told if one["what"] == "refused"}

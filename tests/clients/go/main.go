@@ -90,6 +90,9 @@ func main() {
 	if act == "named" {
 		client.Holder = "w/1"
 	}
+	if path := os.Getenv("BATON_STATUS_PAGE"); path != "" {
+		client.Page = &baton.StatusPage{Path: path}
+	}
 	if err := client.Lead(ctx, work); err != nil {
 		say("failed", line{"why": err.Error()})
 	} else {
