@@ -58,13 +58,13 @@ def end(process):
 
 
 class DevServer:
-    def __init__(self):
-        self.dir = WORK / "dev"
-        self.process = start([BATON.with_name("baton-devserver"), "--dir", self.dir], WORK / "dev.log")
+    def __init__(self, name="dev"):
+        self.dir, log = WORK / name, WORK / f"{name}.log"
+        self.process = start([BATON.with_name("baton-devserver"), "--dir", self.dir], log)
         deadline = time.monotonic() + 60
         while not (self.dir / "ready").exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"no devserver: {(WORK / 'dev.log').read_text()}")
+                sys.exit(f"no devserver: {log.read_text()}")
             time.sleep(0.05)
         self.control = (self.dir / "control").read_text().strip()
 
