@@ -8,7 +8,7 @@ import time
 import pods
 import stage
 from pods import BIN, ENVIRONMENT, NODE, ROOT, WORK, helm, kubectl, now_ns, on_our_node, wait_for
-from stage import BALANCED, UNTIL_IT_ENDS, Scenario
+from stage import BALANCED, PATIENT, UNTIL_IT_ENDS, Scenario
 
 DURATION_S = 15  # of baton's profile balanced, and client-go's default
 LEEWAY_S = 120  # the API server grants an expired token a minute, to which its cache adds some seconds
@@ -230,9 +230,9 @@ class Token(Scenario):
                   "spec": {"policyName": name}}]
         kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         self.addCleanup(kubectl, "delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name)
-        self.install(tokenSeconds=600, env={"PACE_MS": "1000"}, baton={**BALANCED, "replicas": 2})
+        self.install(tokenSeconds=600, env={"PACE_MS": "1000"}, baton={**PATIENT, "replicas": 2})
         self.rolled_out()
-        leader = self.leading()
+        leader = self.leading(seconds=120)
         process = pods.pids_of_container(self.container(leader.pod, "baton")[0])[0]
         file = f"/proc/{process}/root/var/run/secrets/kubernetes.io/serviceaccount/token"
         old = open(file).read()
@@ -259,7 +259,7 @@ class Token(Scenario):
             time.sleep(5)
             sent = age()
         renewals = len(self.watch.versions)
-        wait_for("renewals after that", lambda: len(self.watch.versions) > renewals + 3)
+        wait_for("renewals after that", lambda: len(self.watch.versions) > renewals + 3, 120)
         self.assertEqual(f"JTI={claims['jti']}", seen[0][1])
         self.assertEqual(2, len(seen), seen)
         self.assertNotEqual(old, open(file).read())
