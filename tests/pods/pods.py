@@ -46,36 +46,39 @@ def helm(*words, check=True):
 
 
 class Reader:
-    """A Pod of an existing cluster, on the node where all run: it is the store, reads what the
-    workers there recorded, and tells that node's clock."""
+    """A Pod that is the store, reads what the workers recorded, and tells its node's clock. On an existing
+    cluster it is on the node where all of them run."""
     NAMESPACE = "baton-pods"
+    ON_THE_NODE = {"hostPath": {"path": str(EFFECTS), "type": "DirectoryOrCreate"}}
 
-    def __init__(self, image):
+    def __init__(self, image, namespace=NAMESPACE, volume=ON_THE_NODE, labels=None):
         global ahead_ns
-        kubectl("create", "namespace", self.NAMESPACE)
-        kubectl("create", "--namespace", self.NAMESPACE, "-f", "-", input=json.dumps({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "store"}, "spec": {
+        self.namespace = namespace
+        user = 0 if "hostPath" in volume else 65532
+        kubectl("create", "--namespace", namespace, "-f", "-", input=json.dumps({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "store", "labels": labels or {}}, "spec": {
                 "containers": [{"name": "store", "image": image, "args": ["store", "9000", str(EFFECTS)],
-                                "securityContext": {"runAsUser": 0},
+                                "securityContext": {"runAsUser": user},
                                 "volumeMounts": [{"name": "effects", "mountPath": str(EFFECTS)}]}],
-                "volumes": [{"name": "effects", "hostPath": {"path": str(EFFECTS), "type": "DirectoryOrCreate"}}]}}))
-        kubectl("wait", "--namespace", self.NAMESPACE, "--for=condition=Ready", "pod/store", "--timeout=120s")
-        pod = json.loads(kubectl("get", "--namespace", self.NAMESPACE, "pod", "store", "-o", "json").stdout)
+                "volumes": [{"name": "effects", **volume}]}}))
+        kubectl("wait", "--namespace", namespace, "--for=condition=Ready", "pod/store", "--timeout=120s")
+        pod = json.loads(kubectl("get", "--namespace", namespace, "pod", "store", "-o", "json").stdout)
         self.address, self.node = pod["status"]["podIP"], pod["spec"]["nodeName"]
         before = now_ns()
         boottime, wall = (int(word) for word in self.run("/worker", "clocks").split())
-        ahead_ns = boottime - (before + now_ns()) // 2
+        if EXISTING:
+            ahead_ns = boottime - (before + now_ns()) // 2
         self.booted_ns = wall - boottime
 
     def run(self, *words):
-        return kubectl("exec", "--namespace", self.NAMESPACE, "store", "--", *words, check=False).stdout
+        return kubectl("exec", "--namespace", self.namespace, "store", "--", *words, check=False).stdout
 
     def remove(self):
         self.run("/bin/sh", "-c", f"/bin/busybox rm -r {EFFECTS}/*")
-        kubectl("delete", "namespace", self.NAMESPACE)
+        kubectl("delete", "namespace", self.namespace)
 
 
-reader = None  # of an existing cluster
+reader = None  # where the store is a Pod
 
 
 def booted_ns():

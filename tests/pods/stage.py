@@ -32,18 +32,28 @@ PATIENT = {"settings": {"profile": "conservative"}}
 
 def set_up(times):
     """Images, charts and the store; called on the node."""
-    global store, image, TIMES
+    global store, TIMES
     TIMES = times
+    bring_images()
     if pods.EXISTING:
-        pods.copy_charts()
-        repository, _, tag = pods.EXISTING.rpartition(":")
-        image = {"repository": repository, "tag": tag}
-        worker = os.environ.get("BATON_WORKER_IMAGE", "worker:test")
-        pods.reader = pods.Reader(worker)
-        place.update(image=worker, node=pods.reader.node, store=pods.reader.address)
+        kubectl("create", "namespace", pods.Reader.NAMESPACE)
+        pods.reader = pods.Reader(place["image"])
+        place.update(node=pods.reader.node, store=pods.reader.address)
         return
     EFFECTS.mkdir(mode=0o777, exist_ok=True)
     EFFECTS.chmod(0o777)
+    store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000", EFFECTS])
+
+
+def bring_images():
+    """Of baton and the worker, onto our node; an existing cluster's nodes fetch them by their names. And the charts."""
+    global image
+    pods.copy_charts()
+    if pods.EXISTING:
+        repository, _, tag = pods.EXISTING.rpartition(":")
+        image = {"repository": repository, "tag": tag}
+        place["image"] = os.environ.get("BATON_WORKER_IMAGE", "worker:test")
+        return
     pods.run("g++", "-std=c++20", "-O1", "-static", ROOT / "tests/pods/worker.cc", "-o", WORK / "worker")
     pack("worker:test", f"{WORK}/worker=/worker", "/bin/busybox", "/bin/sh@busybox", "--", "/worker")
     archive = os.environ.get("BATON_IMAGE_ARCHIVE")
@@ -60,8 +70,6 @@ def set_up(times):
         if tag_too != full:
             pods.node("ctr", "image", "tag", "--force", full, tag_too)
     image = {"repository": repository.removeprefix("docker.io/library/"), "tag": tag}
-    pods.copy_charts()
-    store = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", WORK / "worker", "store", "9000", EFFECTS])
 
 
 def tear_down():
