@@ -11,7 +11,7 @@ import pods
 import stage
 from pods import kubectl, now_ns, wait_for
 
-RELEASE = "gameday"  # of helm, and the name of the Lease
+RELEASE = "baton-gameday"  # of helm, and the name of the Lease
 OURS = {"baton/gameday": "true"}
 KINDS = ("deployments", "statefulsets", "daemonsets", "replicasets", "replicationcontrollers", "jobs", "cronjobs", "pods")
 LEASES = "leases.coordination.k8s.io"
@@ -86,7 +86,6 @@ class Rehearsal(stage.Scenario):
         pods.reader = pods.Reader(worker, self.namespace, {"emptyDir": {}}, OURS)
         stage.place["store"] = pods.reader.address
         pods.make_folder(self.folder)
-        self.began_ns = now_ns()
         self.watch = pods.LeaseWatch(self.namespace, self.election)
         self.install(RELEASE, effects="", tokenSeconds=TOKEN_S, env=WORKER, baton={
             "election": RELEASE, "serviceAccounts": ["worker"], "settings": {"log-level": "debug", **self.timings}})
@@ -105,7 +104,7 @@ class Rehearsal(stage.Scenario):
             self.watch.stop()
         self.uninstall()
         if self.is_made:
-            kubectl("delete", "namespace", self.namespace, f"--timeout={PATIENCE_S}s")
+            kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--timeout={PATIENCE_S}s")
 
     # --- what is so ---
 
