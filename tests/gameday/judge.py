@@ -48,6 +48,9 @@ def contradictions(outcome):
     found = pods.violations(outcome.lines, outcome.versions, act.is_fenced)
     if outcome.refused and not act.is_fenced:
         found.append(f"the store refused {outcome.refused} writes: an old leader acted after the next one had begun")
+    if not pods.EXISTING:  # there the Lease's times are of other clocks than the store's
+        found += [f"{over.old} released the Lease {-over.released:.0f} ms before its last write"
+                  for over in outcome.overs if over.released is not None and over.released < 0]
     if new.token < old.token:
         found.append(f"token {new.token} acts after {old.token}")
     if new.token == old.token:
@@ -73,7 +76,7 @@ def play(rehearsal, act):
     outcome = Outcome(act)
     try:
         outcome.old = rehearsal.leading()
-        first_line, first_version = len(rehearsal.lines()), len(rehearsal.watch.versions)
+        first_line, first_version = len(rehearsal.lines()) - 1, len(rehearsal.watch.versions) - 1  # the newest ones
         rehearsal.marks, outcome.began_ns = outcome.marks, now_ns()
         act.play(rehearsal, outcome.old)
         rehearsal.renewals(1)
@@ -87,7 +90,7 @@ def play(rehearsal, act):
         outcome.found.append(f"{type(error).__name__}: {error}")
     if outcome.old:
         outcome.lines = rehearsal.lines()[first_line:]
-        outcome.versions = rehearsal.watch.versions[max(0, first_version - 1):]
+        outcome.versions = rehearsal.watch.versions[first_version:]
     outcome.ended_ns = now_ns()
     if outcome.new:
         outcome.found += contradictions(outcome)

@@ -113,7 +113,7 @@ HEAD = ("act", "verdict", "without a leader, s", "token before", "token after", 
 def markdown(title, summary, outcomes):
     def line(cells):
         return f"| {' | '.join(cells)} |"
-    parts = [f"# {title}", "", *summary, "", line(HEAD), line(["---"] * len(HEAD)), *(line(row(each)) for each in outcomes)]
+    parts = [f"# {title}", "", "\n\n".join(summary), "", line(HEAD), line(["---"] * len(HEAD)), *(line(row(each)) for each in outcomes)]
     for each in outcomes:
         parts += ["", f"## {each.act.name}: {each.verdict}", "", f"What is done: {each.act.does}.", "",
                   f"Expected: {each.act.expects}.", "", *(f"- {fact}" for fact in facts(each)),

@@ -46,8 +46,7 @@ def helm(*words, check=True):
 
 
 class Reader:
-    """A Pod that is the store, reads what the workers recorded, and tells its node's clock. On an existing
-    cluster it is on the node where all of them run."""
+    """A Pod that is the store and reads what was recorded; of an existing cluster it tells the node's clock."""
     NAMESPACE = "baton-pods"
     ON_THE_NODE = {"hostPath": {"path": str(EFFECTS), "type": "DirectoryOrCreate"}}
 
@@ -64,11 +63,11 @@ class Reader:
         kubectl("wait", "--namespace", namespace, "--for=condition=Ready", "pod/store", "--timeout=120s")
         pod = json.loads(kubectl("get", "--namespace", namespace, "pod", "store", "-o", "json").stdout)
         self.address, self.node = pod["status"]["podIP"], pod["spec"]["nodeName"]
-        before = now_ns()
-        boottime, wall = (int(word) for word in self.run("/worker", "clocks").split())
         if EXISTING:
+            before = now_ns()
+            boottime, wall = (int(word) for word in self.run("/worker", "clocks").split())
             ahead_ns = boottime - (before + now_ns()) // 2
-        self.booted_ns = wall - boottime
+            self.booted_ns = wall - boottime
 
     def run(self, *words):
         return kubectl("exec", "--namespace", self.namespace, "store", "--", *words, check=False).stdout
@@ -83,7 +82,7 @@ reader = None  # where the store is a Pod
 
 def booted_ns():
     """When the node's CLOCK_BOOTTIME was zero, by its wall clock."""
-    if reader:
+    if EXISTING:
         return reader.booted_ns
     return max(time.time_ns() - now_ns() for _ in range(5))  # a pause between the two makes it less
 
