@@ -162,7 +162,7 @@ class Rehearsal(stage.Scenario):
         lines = self.log(term.pod, "observed", "attempt")
         taken = next(i for i, x in enumerate(lines) if x["msg"] == "attempt" and x["token"] == str(term.token))
         seen = [x["decided_boottime_ns"] for x in lines[:taken] if x["msg"] == "observed"]
-        return (lines[taken]["decided_boottime_ns"] - seen[-1]) / 1e9
+        return (lines[taken]["decided_boottime_ns"] - seen[-1]) / 1e9 if seen else 0.0
 
     def mark(self, text):
         """On the timeline."""
