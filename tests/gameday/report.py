@@ -91,7 +91,7 @@ def facts(outcome):
     elif outcome.new:
         said.append(f"hand-overs: {len(outcome.overs)}, {outcome.leaderless_s:.2f} s without a leader in all; "
                     f"token {outcome.old.token} before, {outcome.new.token} after")
-        said.append(f"the last leader's grounds: {outcome.grounds}; it had seen no change for {outcome.waited_s:.3f} s")
+        said.append(f"why the last leader took the Lease: {outcome.grounds}, {outcome.waited_s:.3f} s after it had seen it change")
     if outcome.lost:
         said.append(f"the old leader lost its term, {'; '.join(outcome.lost)}")
     return said + [f"the store refused {outcome.refused} writes"]
