@@ -8,12 +8,11 @@ from typing import Callable
 
 import pods
 from pods import EXISTING, kubectl, wait_for
-from rehearsal import LEASES, PATIENCE_S, RELEASE, TOKEN_S, Stutter, signal_all
+from rehearsal import LEASES, PATIENCE_S, RELEASE, Stutter, signal_all
 
 D, V, H, R = 15, 12, 5, 2  # lease duration, renew deadline, renew period, request timeout, in s
 TIMINGS = {"lease-duration": f"{D}s", "renew-deadline": f"{V}s", "renew-period": f"{H}s", "request-timeout": f"{R}s"}
 SOON_S = (D + 2 * H + 2 * R + D) / 0.9  # a leader is there, after the fault, where the machine keeps up
-LEEWAY_S = 120  # the API server grants an expired token a minute, to which its cache adds some seconds
 API = ("10.200.0.1", 6443)  # of e2e/cluster
 IN_THE_NODE = "needs the inside of the node, which e2e/cluster alone opens"
 
@@ -142,21 +141,6 @@ def certificate(r, old):
     assert served() != before, "the API server serves the old certificate"
 
 
-def token(r, old):
-    """A sidecar that has run for longer than its first token is good for renews with another."""
-    expired_ns = {}  # of the first token, by holder
-
-    def is_renewed():
-        newest = next(v for v in reversed(r.watch.versions) if v.holder)
-        if newest.holder not in expired_ns:
-            started = r.container(newest.holder.rsplit("_", 2)[0], "baton")[2]["state"]["running"]["startedAt"]
-            at = datetime.datetime.fromisoformat(started.replace("Z", "+00:00"))  # in whole seconds
-            expired_ns[newest.holder] = (at.timestamp() + 1 + TOKEN_S + LEEWAY_S) * 1e9 - pods.booted_ns()
-        return newest.time_ns > expired_ns[newest.holder]
-    wait_for("a renewal after the first token's end", is_renewed, TOKEN_S + LEEWAY_S + PATIENCE_S)
-    r.mark("renewed after the first token's end")
-
-
 WAITED = f"the next leader once {D} s have passed without a renewal (R4), by the rules within {SOON_S:.0f} s"
 ACTS = [
     Act("kill", "the leader's Pod is deleted without a grace period",
@@ -187,8 +171,4 @@ ACTS = [
     Act("certificate", "the API server gets a new key and certificate, and is restarted with them",
         f"sidecars take it, being of the same authority; the term goes on if that was quick, else it ends {V} s after the "
         "last renewal (R2)", certificate, may_go_on=True, ends=(DEADLINE,), why_not=IN_THE_NODE if EXISTING else ""),
-    Act("token", f"nothing is done: the kubelet replaces each token of {TOKEN_S} s after {TOKEN_S * 8 // 10} s; takes up to "
-        f"{(TOKEN_S + LEEWAY_S) // 60 + 1} minutes",
-        "the leader renews with a token that is not its first, which the API server refuses by then; the term goes on", token,
-        may_go_on=True, ends=(DEADLINE,)),
 ]

@@ -21,7 +21,6 @@ RIGHTS = ("create pods", "get pods", "list pods", "delete pods", "create pods/ex
           "list secrets", "create secrets", "delete secrets",  # helm keeps its releases there
           *(f"{verb} {LEASES}" for verb in ("get", "list", "watch", "create", "update", "delete")), "create events")
 WORKER = {"PACE_MS": "50", "ON_TERM": "1500"}  # it takes a moment to end: docs/termination.md
-TOKEN_S = 600  # the shortest that Kubernetes gives
 PATIENCE_S = 240  # against a hang only: no verdict rests on how fast the machine is
 
 
@@ -87,7 +86,7 @@ class Rehearsal(stage.Scenario):
         stage.place["store"] = pods.reader.address
         pods.make_folder(self.folder)
         self.watch = pods.LeaseWatch(self.namespace, self.election)
-        self.install(RELEASE, effects="", tokenSeconds=TOKEN_S, env=WORKER, baton={
+        self.install(RELEASE, effects="", env=WORKER, baton={
             "election": RELEASE, "serviceAccounts": ["worker"], "settings": {"log-level": "debug", **self.timings}})
         self.rolled_out(seconds=PATIENCE_S)
 
