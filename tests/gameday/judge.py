@@ -22,6 +22,7 @@ class Outcome:
     lost: list = None  # why, as the old leader's sidecar says; None: it is gone
     grounds: str = ""  # of the new term
     waited_s: float = 0
+    alerts: list = None  # that fired meanwhile; None: nothing asked for them
     found: list = dataclasses.field(default_factory=list)  # what contradicts
     why_not: str = ""  # it was not played
 
@@ -92,6 +93,8 @@ def play(rehearsal, act):
         outcome.lines = rehearsal.lines()[first_line:]
         outcome.versions = rehearsal.watch.versions[first_version:]
     outcome.ended_ns = now_ns()
+    if rehearsal.alerts and outcome.old:
+        outcome.alerts = rehearsal.alerts.fired(outcome.began_ns, outcome.ended_ns)
     if outcome.new:
         outcome.found += contradictions(outcome)
     return outcome

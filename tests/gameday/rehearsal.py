@@ -1,12 +1,14 @@
 """The election that is rehearsed with: three Pods and a fenced store in one namespace, and what they recorded."""
 import json
 import os
+import shutil
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 
+import alerts
 import pods
 import stage
 from pods import kubectl, now_ns, wait_for
@@ -44,7 +46,7 @@ class Rehearsal(stage.Scenario):
         super().__init__()
         self.namespace, self.timings = namespace, timings
         self.folder = pods.EFFECTS / namespace
-        self.watch, self.is_made, self.marks = None, False, []
+        self.watch, self.alerts, self.is_made, self.marks = None, None, False, []
         self.record, self.read_bytes, self.read_at = [], 0, 0.0
 
     # --- before and after ---
@@ -89,6 +91,8 @@ class Rehearsal(stage.Scenario):
         self.install(RELEASE, effects="", env=WORKER, baton={
             "election": RELEASE, "serviceAccounts": ["worker"], "settings": {"log-level": "debug", **self.timings}})
         self.rolled_out(seconds=PATIENCE_S)
+        if not pods.EXISTING and shutil.which("prometheus"):
+            self.alerts = alerts.Alerts(self.namespace, self.election, self.timings)
 
     def uninstall(self):
         pods.helm("uninstall", RELEASE, "--namespace", self.namespace, "--ignore-not-found", "--wait")
@@ -99,8 +103,9 @@ class Rehearsal(stage.Scenario):
 
     def remove(self):
         """All that was made."""
-        if self.watch:
-            self.watch.stop()
+        for each in (self.watch, self.alerts):
+            if each:
+                each.stop()
         self.uninstall()
         if self.is_made:
             kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--timeout={PATIENCE_S}s")

@@ -94,20 +94,23 @@ def facts(outcome):
         said.append(f"why the last leader took the Lease: {outcome.grounds}, {outcome.waited_s:.3f} s after it had seen it change")
     if outcome.lost:
         said.append(f"the old leader lost its term, {'; '.join(outcome.lost)}")
+    if outcome.alerts is not None:
+        said.append(f"alerts that fired: {', '.join(outcome.alerts) or 'none'}")
     return said + [f"the store refused {outcome.refused} writes"]
 
 
 def row(outcome):
     """Cells of the table."""
+    alerts = "not asked for" if outcome.alerts is None else ", ".join(outcome.alerts)
     if not outcome.new:
-        return outcome.act.name, outcome.verdict, "", "", "", ""
+        return outcome.act.name, outcome.verdict, "", "", "", "", alerts
     return (outcome.act.name, outcome.verdict, f"{outcome.leaderless_s:.2f}", str(outcome.old.token),
-            str(outcome.new.token), str(outcome.refused))
+            str(outcome.new.token), str(outcome.refused), alerts)
 
 
 LEGEND = ("A lane is a Pod, by the end of its name; a bar is its term, with the token; the shade is time without a leader; "
           "a red line is a write that the store refused. Point at them for figures.")
-HEAD = ("act", "verdict", "without a leader, s", "token before", "token after", "refused writes")
+HEAD = ("act", "verdict", "without a leader, s", "token before", "token after", "refused writes", "alerts fired")
 
 
 def markdown(title, summary, outcomes):
