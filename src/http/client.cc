@@ -216,7 +216,7 @@ class ConnectionImpl final : public Connection {
     if (!failure) return {};
     const std::string refusal = context_->explain_failure(ssl);
     if (refusal.empty()) return failure;
-    return {IoKind::refused, doing + ": " + refusal};
+    return {IoKind::not_sent, doing + ": " + refusal};
   }
 
   /// A read is started before every request and left pending, so that a peer that has closed is

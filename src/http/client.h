@@ -24,6 +24,9 @@ struct ClientTls {
   std::string client_certificate_pem;  // "" for none
   std::string client_key_pem;
   bool insecure_skip_verify = false;
+  // What an error names as the mend, in the words of who gave them.
+  std::string ca_words = "the CA";
+  std::string server_name_words = "the server name";
 
   bool operator==(const ClientTls&) const = default;
 };
@@ -36,10 +39,11 @@ struct Endpoint {
 
 enum class IoKind {
   ok,
-  not_sent,  // failed before the first byte of the request went out: certainly not applied
+  not_sent,  // failed before the first byte of the request went out, by a certificate that was
+             // refused too: certainly not applied
   unknown,   // failed after that: may have been applied
   canceled,
-  refused,  // the peer's certificate was refused, or the answer broke a limit or the protocol
+  refused,  // the answer broke a limit or the protocol: may have been applied
 };
 
 struct Reply {

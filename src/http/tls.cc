@@ -87,23 +87,6 @@ SslContext new_context(const SSL_METHOD* method) {
   return context;
 }
 
-std::string mend_for(long verify_result) {
-  switch (verify_result) {
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      return "the CA (the kubeconfig's, or in a Pod the service account's ca.crt) did not sign it";
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return "the certificate is for other names; set tls-server-name to one of its SANs";
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-      return "renew the server's certificate, or set this machine's clock";
-    default: return "check the server's certificate and the CA";
-  }
-}
-
 }  // namespace
 
 Result<SslContext> make_server_context(const ServerTls& tls) {
@@ -141,7 +124,10 @@ Result<std::shared_ptr<TlsContext>> make_tls_context(const ClientTls& tls) {
 }
 
 TlsContext::TlsContext(SslContext context, const ClientTls& tls)
-    : context_(std::move(context)), server_name_(tls.server_name) {}
+    : context_(std::move(context)),
+      server_name_(tls.server_name),
+      ca_words_(tls.ca_words),
+      server_name_words_(tls.server_name_words) {}
 
 const std::string& TlsContext::name_of(const std::string& host) const {
   return server_name_.empty() ? host : server_name_;
@@ -167,6 +153,23 @@ void TlsContext::remember(SSL* ssl, const std::string& host) {
   const std::lock_guard lock(mutex_);
   session_ = std::move(session);
   session_name_ = name_of(host);
+}
+
+std::string TlsContext::mend_for(long verify_result) const {
+  switch (verify_result) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE: return ca_words_ + " did not sign it";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return "the certificate is for other names; set " + server_name_words_ +
+             " to one of its SANs";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return "renew the server's certificate, or set this machine's clock";
+    default: return "check the server's certificate and " + ca_words_;
+  }
 }
 
 std::string TlsContext::explain_failure(SSL* ssl) {

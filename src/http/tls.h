@@ -36,9 +36,10 @@ class TlsContext {
 
  private:
   const std::string& name_of(const std::string& host) const;
+  std::string mend_for(long verify_result) const;
 
   const SslContext context_;
-  const std::string server_name_;
+  const std::string server_name_, ca_words_, server_name_words_;
 
   std::mutex mutex_;
   // A resumed session is not verified again, so it serves only the name it was verified for.

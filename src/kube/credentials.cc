@@ -38,7 +38,13 @@ Result<http::ClientTls> read_tls(const Cluster& cluster) {
   if (!certificate) return Error{"client certificate: " + certificate.error()};
   const Result<std::string> key = read_pem(cluster.client_key_file, cluster.client_key_pem);
   if (!key) return Error{"client key: " + key.error()};
-  return http::ClientTls{*ca, cluster.tls_server_name, *certificate, *key, false};
+  return http::ClientTls{
+      .ca_pem = *ca,
+      .server_name = cluster.tls_server_name,
+      .client_certificate_pem = *certificate,
+      .client_key_pem = *key,
+      .ca_words = "the CA (the kubeconfig's, or in a Pod the service account's ca.crt)",
+      .server_name_words = "tls-server-name"};
 }
 
 std::vector<std::string> check_files(const Cluster& cluster) {
