@@ -53,15 +53,40 @@ Result<Scopes> read_addresses(const Arguments& arguments, const std::string& opt
   return texts;
 }
 
-/// "" or why not.
-std::string read_options(const Arguments& arguments, fence::Options& options) {
-  const auto upstream = config::parse_http_url(arguments.get("--upstream"));
-  if (!upstream || upstream->target != "/") {
-    return bad("--upstream", arguments.get("--upstream"),
-               "must be http://HOST[:PORT] without a path; TLS ends before the gateway")
+/// The service, and whom to take for it. "" or why not.
+std::string read_upstream(const Arguments& arguments, fence::Options& options) {
+  const std::string text = arguments.get("--upstream");
+  const auto url = config::parse_http_url(text, true);
+  if (!url || url->target != "/") {
+    return bad("--upstream", text,
+               "must be http://HOST[:PORT] or https://HOST[:PORT], without a path")
         .what;
   }
-  options.upstream = {upstream->host, static_cast<std::uint16_t>(upstream->port), ""};
+  options.upstream = {url->host, static_cast<std::uint16_t>(url->port), ""};
+  if (!url->is_https) {
+    for (const std::string option : {"--upstream-ca", "--upstream-server-name"}) {
+      if (!arguments.has(option)) continue;
+      return bad(option, arguments.get(option), "is of an https:// service; --upstream is none")
+          .what;
+    }
+    return "";
+  }
+  const std::string ca = arguments.get("--upstream-ca");
+  if (ca.empty()) return "--upstream-ca: is needed with https://, the file of the service's CA";
+  const std::string name = arguments.get("--upstream-server-name");
+  if (arguments.has("--upstream-server-name")) {
+    const std::string why = config::check_dns_subdomain(name);
+    if (!why.empty()) return bad("--upstream-server-name", name, why).what;
+  }
+  auto trust = fence::Trust::open(ca, name);
+  if (!trust) return "--upstream-ca: " + trust.error();
+  options.upstream_trust = std::move(trust).value();
+  return "";
+}
+
+/// "" or why not.
+std::string read_options(const Arguments& arguments, fence::Options& options) {
+  if (std::string error = read_upstream(arguments, options); !error.empty()) return error;
   const auto listen = read_addresses(arguments, "--listen", ":8080");
   if (!listen) return listen.error();
   if (listen->empty()) return "--listen: \"off\": a gateway listens; name an address";
@@ -118,8 +143,11 @@ int run_fence(const Call& call) {
     const std::string error = fence::StateFile::initialise(path, *scopes, *token);
     return error.empty() ? kOk : call.fail(kFailed, "--initialise: " + error);
   }
-  fence::Options options{
-      .scopes = *scopes, .upstream = {}, .listen_addresses = {}, .probe_addresses = {}};
+  fence::Options options{.scopes = *scopes,
+                         .upstream = {},
+                         .upstream_trust = nullptr,
+                         .listen_addresses = {},
+                         .probe_addresses = {}};
   if (const std::string error = read_options(arguments, options); !error.empty()) {
     return call.fail(kUsage, error);
   }

@@ -134,9 +134,9 @@ Result<std::vector<Address>> parse_addresses(std::string_view text) {
   return addresses;
 }
 
-Result<HttpUrl> parse_http_url(std::string_view text) {
+Result<HttpUrl> parse_http_url(std::string_view text, bool may_be_https) {
   static const std::regex form(
-      "http://(\\[([0-9a-fA-F:.]+)\\]|[A-Za-z0-9.-]+)(:([0-9]+))?(/[!-\"$-~]*)?");
+      "(http|https)://(\\[([0-9a-fA-F:.]+)\\]|[A-Za-z0-9.-]+)(:([0-9]+))?(/[!-\"$-~]*)?");
   const Error why{
       "must be http://HOST[:PORT][/PATH] without user and fragment, at most 1000 characters, and "
       "no https: it is asked from within the Pod; write it like http://127.0.0.1:8080/healthz"};
@@ -144,12 +144,15 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
   if (text.size() > kLongestUrl || !std::regex_match(text.begin(), text.end(), parts, form)) {
     return why;
   }
-  const auto port = parse_integer(parts[4].matched ? parts[4].str() : "80", 1, 65535);
-  if (!port) return why;
+  const bool is_https = parts[1] == "https";
+  const auto port =
+      parse_integer(parts[5].matched ? parts[5].str() : (is_https ? "443" : "80"), 1, 65535);
+  if (!port || (is_https && !may_be_https)) return why;
   return HttpUrl{.text = std::string(text),
-                 .host = parts[parts[2].matched ? 2 : 1].str(),
+                 .host = parts[parts[3].matched ? 3 : 2].str(),
                  .port = static_cast<int>(*port),
-                 .target = parts[5].matched ? parts[5].str() : "/"};
+                 .target = parts[6].matched ? parts[6].str() : "/",
+                 .is_https = is_https};
 }
 
 std::vector<std::string> split_list(std::string_view text) {

@@ -35,8 +35,9 @@ struct Address {
 /// "unix:/path", separated by commas; "off" alone gives none.
 Result<std::vector<Address>> parse_addresses(std::string_view text);
 
-/// "http://127.0.0.1:8080/healthz", "http://[::1]:80", "http://localhost/up?deep=1".
-Result<HttpUrl> parse_http_url(std::string_view text);
+/// "http://127.0.0.1:8080/healthz", "http://[::1]:80", "http://localhost/up?deep=1"; only with
+/// `may_be_https` "https://localhost:8443/" too.
+Result<HttpUrl> parse_http_url(std::string_view text, bool may_be_https = false);
 
 /// Parts of a comma-separated list, trimmed.
 std::vector<std::string> split_list(std::string_view text);

@@ -21,12 +21,13 @@ struct ServicePort {
   bool operator==(const ServicePort&) const = default;
 };
 
-/// http://HOST[:PORT][/PATH], taken apart.
+/// http://HOST[:PORT][/PATH] or https://…, taken apart.
 struct HttpUrl {
   std::string text;  // as it was given
   std::string host;  // numeric, IPv6 without brackets, or a name
   int port = 80;
   std::string target;  // path and query
+  bool is_https = false;
 };
 
 struct Settings {

@@ -132,6 +132,7 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
   void conclude(http::Reply reply) {
     const int status = reply.response.status;
     if (reply.kind == http::IoKind::ok && status >= 200) {
+      gateway_.last_failure_.clear();
       return finish("forwarded", passed_on(std::move(reply.response)));
     }
     if (cut_by_ > 0) {
@@ -143,6 +144,10 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
     if (reply.kind == http::IoKind::canceled) return gateway_.count(scope_, "abandoned");
     if (reply.what.empty()) reply.what = "an answer of status " + std::to_string(status);
     const bool is_sent = reply.kind != http::IoKind::not_sent;
+    if (std::exchange(gateway_.last_failure_, reply.what) != reply.what) {
+      observe::log(Level::warning, "no answer from the service",
+                   {{"reason", reply.what}, {"sent", is_sent}});
+    }
     finish("failed", plain(502, reply.what + (is_sent ? "; what the service did is unknown"
                                                       : "; nothing was sent")));
   }
@@ -200,7 +205,8 @@ Gateway::Gateway(Options options, std::unique_ptr<StateFile> state)
                      .Name("baton_fence_requests_in_flight")
                      .Help("Requests that are with the service now.")
                      .Register(registry_)),
-      upstream_(std::make_unique<Upstream>(options_.upstream, options_.upstream_timeout)) {
+      upstream_(std::make_unique<Upstream>(options_.upstream, options_.upstream_trust,
+                                           options_.upstream_timeout)) {
   const Tokens tokens = state_->tokens();
   for (const std::string& scope : options_.scopes) {
     scopes_[scope].gate = std::make_unique<Gate>(

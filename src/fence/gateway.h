@@ -15,6 +15,7 @@
 
 #include "fence/gate.h"
 #include "fence/state.h"
+#include "fence/trust.h"
 #include "fence/upstream.h"
 #include "http/server.h"
 
@@ -25,6 +26,7 @@ inline constexpr std::size_t kMostBodyBytes = std::size_t{1} << 20;  // of a req
 struct Options {
   std::vector<std::string> scopes;
   http::Endpoint upstream;
+  std::shared_ptr<Trust> upstream_trust;                       // null: plain HTTP
   std::vector<std::string> listen_addresses, probe_addresses;  // as http::ServerOptions wants them
   // Tokens follow the store's revision, so they rise by much. As far as /token/advance may go: an
   // election can always get above a wrong token that was let in.
@@ -84,6 +86,7 @@ class Gateway {
   std::condition_variable left_;
   std::map<std::string, Scope, std::less<>> scopes_;
   std::string why_not_recorded_;
+  std::string last_failure_;  // of the service that was logged; "" since it has answered
   bool is_stopping_ = false;
 
   std::vector<std::unique_ptr<http::Server>> servers_, probes_;

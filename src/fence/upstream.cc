@@ -53,8 +53,8 @@ void Sending::cut() {
   if (connection_ != nullptr) connection_->cancel();
 }
 
-Upstream::Upstream(http::Endpoint endpoint, Duration timeout)
-    : endpoint_(std::move(endpoint)), timeout_(timeout) {
+Upstream::Upstream(http::Endpoint endpoint, std::shared_ptr<Trust> trust, Duration timeout)
+    : endpoint_(std::move(endpoint)), trust_(std::move(trust)), timeout_(timeout) {
   threads_.emplace_back([this] { work(); });
 }
 
@@ -110,7 +110,10 @@ void Upstream::work() {
 }
 
 void Upstream::exchange(Sending& sending, std::unique_ptr<http::Connection>& connection) {
-  if (!connection) connection = http::Connection::make(endpoint_, nullptr);
+  // One that is to be opened anew is to trust the CA that is in the file now.
+  if (!connection || (trust_ && !connection->connected())) {
+    connection = http::Connection::make(endpoint_, trust_ ? trust_->context() : nullptr);
+  }
   const auto begin = [&] {
     const std::lock_guard lock(sending.mutex_);
     if (!sending.is_cut_) sending.connection_ = connection.get();

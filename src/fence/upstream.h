@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "fence/trust.h"
 #include "http/client.h"
 
 namespace baton::fence {
@@ -42,7 +43,8 @@ class Sending {
 class Upstream {
  public:
   /// An answer that takes longer than `timeout`, or is larger than the client's limits, is none.
-  Upstream(http::Endpoint endpoint, Duration timeout);
+  /// `trust` null: plain HTTP, else TLS.
+  Upstream(http::Endpoint endpoint, std::shared_ptr<Trust> trust, Duration timeout);
   ~Upstream();
 
   /// `done` is called once, on a thread of the upstream's. Any thread; never blocks.
@@ -57,6 +59,7 @@ class Upstream {
   void exchange(Sending& sending, std::unique_ptr<http::Connection>& connection);
 
   const http::Endpoint endpoint_;
+  const std::shared_ptr<Trust> trust_;
   const Duration timeout_;
 
   std::mutex mutex_;  // protects what follows

@@ -241,11 +241,12 @@ class Consumer(Server):
 
 
 class Gateway(Server):
-    """`baton fence` before a service; more options as words."""
+    """`baton fence` before the service of a URL; more options as words."""
 
     def __init__(self, upstream, *options, program=stage.BATON):
         self.folder, self.upstream, self.options = make_folder("gate"), upstream, options
         self.state = self.folder / "state"
+        self.port, self.probes = stage.free_port(), stage.free_port()
         self.initialise("--initialise")
         self.launch(program)
 
@@ -256,10 +257,17 @@ class Gateway(Server):
         subprocess.run([stage.BATON, *self.words(*more)], check=True, timeout=60)
 
     def launch(self, program=stage.BATON, **variables):
-        self.port, self.probes = stage.free_port(), stage.free_port()
-        words = self.words(f"--upstream=http://127.0.0.1:{self.upstream}", *self.options,
-                           f"--listen=127.0.0.1:{self.port}", f"--probe-address=127.0.0.1:{self.probes}")
+        words = self.words(f"--upstream={self.upstream}", *self.options, f"--listen=127.0.0.1:{self.port}",
+                           f"--probe-address=127.0.0.1:{self.probes}")
         self.start([program, *words], **variables)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self):
+        self.kill()
+        self.launch()
 
     def is_ready(self):
         return is_open(self.probes) and is_open(self.port)
@@ -270,7 +278,7 @@ class GatedService(HttpService):
 
     def __init__(self):
         super().__init__("python")
-        self.gateway = Gateway(self.port)
+        self.gateway = Gateway(f"http://127.0.0.1:{self.port}")
         self.address = f"{self.folder}:{self.port}:{self.gateway.port}"
 
     def close(self):

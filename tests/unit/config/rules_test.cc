@@ -72,6 +72,10 @@ TEST(Rules, AnHttpUrlIsTakenApart) {
     EXPECT_EQ(parts(bad), "refused") << bad;
   }
   EXPECT_NE(parts("http://a/" + std::string(991, 'x')), "refused");
+  EXPECT_EQ(parse_http_url("https://a", true)->port, 443);
+  EXPECT_EQ(parse_http_url("https://a:8443", true)->port, 8443);
+  EXPECT_TRUE(parse_http_url("https://a", true)->is_https);
+  EXPECT_FALSE(parse_http_url("http://a", true)->is_https);
 }
 
 TEST(Rules, AddressesComeInTheseForms) {

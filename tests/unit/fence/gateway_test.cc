@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "support/certificates.h"
 #include "unit/http/pair.h"
 #include "unit/kube/folder.h"
 
@@ -72,6 +73,7 @@ class FenceGateway : public testing::Test {
     ASSERT_TRUE(state.ok()) << state.error();
     Options options{.scopes = kScopes,
                     .upstream = http::endpoint_of(service_address_),
+                    .upstream_trust = trust_,
                     .listen_addresses = {gate_address_},
                     .probe_addresses = {"unix:" + folder_.path("probes")},
                     .max_jump = 1000,
@@ -105,7 +107,8 @@ class FenceGateway : public testing::Test {
   const kube::Folder folder_;
   const std::string state_path_ = folder_.path("state");
   const std::string gate_address_ = "unix:" + folder_.path("gate");
-  const std::string service_address_ = "unix:" + folder_.path("service");
+  std::string service_address_ = "unix:" + folder_.path("service");
+  std::shared_ptr<Trust> trust_;
   std::unique_ptr<http::Server> service_;
   std::unique_ptr<Gateway> gateway_;
 };
@@ -278,6 +281,58 @@ TEST_F(FenceGateway, AServiceThatIsAwayOrGivesNoAnswer) {
   reply = send(post("41"));
   EXPECT_EQ(reply.response.status, 502);
   EXPECT_NE(reply.response.body.find("is unknown"), std::string::npos) << reply.response.body;
+}
+
+TEST_F(FenceGateway, AServiceThatAnotherCaHasSignedOrForAnotherNameIsSentNothing) {
+  const test::CertificateAuthority authority, other("other");
+  int seen = 0;
+  service_address_ = "127.0.0.1:0";
+  const auto serve_as = [&](const test::CertificateAuthority& issuer, const std::string& name) {
+    const auto issued = issuer.issue({"service", {"DNS:" + name}});
+    service_.reset();
+    service_ = http::started({.address = service_address_,
+                              .limits = {},
+                              .tls = std::make_shared<http::ServerTls>(
+                                  http::ServerTls{issued.certificate_pem, issued.key_pem, ""})},
+                             [&](const auto& exchange) {
+                               ++seen;
+                               answer(exchange);
+                             });
+    service_address_ = service_->address();
+  };
+  const std::string ca = folder_.write("ca", authority.pem());
+  trust_ = Trust::open(ca, "ledger.shop.svc").value();
+  serve_as(authority, "other.shop.svc");
+  start();
+  Reply reply = send(post("41"));
+  EXPECT_EQ(reply.response.status, 502);
+  EXPECT_TRUE(reply.response.body.ends_with(
+      ": certificate verify failed: hostname mismatch; the certificate is for other names; set "
+      "--upstream-server-name to one of its SANs; nothing was sent\n"))
+      << reply.response.body;
+  serve_as(other, "ledger.shop.svc");
+  reply = send(post("41"));
+  EXPECT_EQ(reply.response.status, 502);
+  EXPECT_TRUE(reply.response.body.ends_with(": unable to get local issuer certificate; the CA of " +
+                                            ca + " did not sign it; nothing was sent\n"))
+      << reply.response.body;
+  EXPECT_EQ(seen, 0);
+
+  folder_.write("ca", other.pem());  // replaced, and known to the next connection
+  EXPECT_EQ(send(post("41")).response.status, 200);
+  serve_as(other, "ledger.shop.svc");
+  folder_.write("ca", "half of a PEM");
+  EXPECT_EQ(send(post("41")).response.status, 200);
+  service_->stop();
+  EXPECT_EQ(seen, 2);
+}
+
+TEST(FenceTrust, WhatIsNoCa) {
+  const kube::Folder folder;
+  EXPECT_EQ(Trust::open(folder.path("ca"), "").error(), read_file(folder.path("ca")).error());
+  const std::string ca = folder.write("ca", "none");
+  EXPECT_EQ(Trust::open(ca, "").error(), ca + ": TLS: the CA is no PEM certificate (none found); "
+                                              "give the PEM text with BEGIN CERTIFICATE");
 }
 
 TEST_F(FenceGateway, RemembersAndRefusesWhileItStops) {
