@@ -4,6 +4,7 @@ taken: (token, count) in the order of the effects."""
 import contextlib
 import http.client
 import json
+import socket
 import sqlite3
 import sys
 import urllib.error
@@ -243,13 +244,13 @@ class Http(Store):
     def where(self, kind):
         return self.port, f"/{kind}"
 
-    def post(self, kind, token, body, middle):
+    def post(self, kind, token, body, middle, operation="seal"):
         port, path = self.where(kind)
         client = http.client.HTTPConnection("127.0.0.1", int(port), timeout=600)
         try:
             client.putrequest("POST", path)
             for name, value in [("Baton-Fencing-Token", token), ("Baton-Fencing-Scope", SCOPE),
-                                ("Content-Length", len(body))]:
+                                ("Idempotency-Key", f"{token}:{operation}"), ("Content-Length", len(body))]:
                 client.putheader(name, str(value))
             client.endheaders(body[:len(body) // 2])
             middle()
@@ -274,7 +275,7 @@ class Http(Store):
         return (self.journal(kind) or [(0, 0, 0)])[-1][1]
 
     def write(self, kind, token, count, middle):
-        self.post(kind, token, f"{token} {count}\n".encode(), middle)
+        self.post(kind, token, f"{token} {count}\n".encode(), middle, count)
 
     def journal(self, kind):
         try:
@@ -290,6 +291,10 @@ class Gateway(Http):
     def connect(self):
         address, _, self.gateway = str(self.address).rpartition(":")
         self.folder, _, self.port = address.rpartition(":")
+        try:  # it may just have been killed
+            socket.create_connection(("127.0.0.1", int(self.gateway)), timeout=60).close()
+        except OSError as error:
+            raise Lost(str(error)) from None
 
     def where(self, kind):
         return (self.gateway, "/open") if kind == "fenced" else (self.port, "/twin")

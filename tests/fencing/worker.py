@@ -40,7 +40,7 @@ def report(token, resource):
 
 def insist(store, call, *arguments):
     """A connection that broke says nothing about leadership: the same write again, as people do."""
-    for _ in range(5):
+    for _ in range(300):
         try:
             return call(*arguments)
         except Lost as lost:

@@ -2,6 +2,7 @@
 import pathlib
 import socketserver
 import sys
+import threading
 import wsgiref.simple_server
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "examples/fencing/http"))
@@ -10,18 +11,25 @@ import fence  # noqa: E402
 folder, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 
 
-def effect(kind):
+def effect(kind, keys=None):
+    """With a set of `keys`: what comes twice with one Idempotency-Key has one effect."""
+    lock = threading.Lock()
+
     def application(environ, start_response):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        with open(folder / f"{kind}.journal", "ab") as journal:
-            journal.write(body)
+        with lock, open(folder / f"{kind}.journal", "ab") as journal:
+            key = None if keys is None else environ["HTTP_IDEMPOTENCY_KEY"]
+            if key is None or key not in keys:
+                journal.write(body)
+            if key is not None:
+                keys.add(key)
         start_response("200 OK", [("Content-Length", "0")])
         return []
     return application
 
 
 # /open is for who stands behind `baton fence`.
-routes = {"/twin": effect("twin"), "/open": effect("fenced"),
+routes = {"/twin": effect("twin"), "/open": effect("fenced", set()),
           "/fenced": fence.Fence(effect("fenced"), str(folder / "fence"), "shop/orders")}
 
 
