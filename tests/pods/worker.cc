@@ -4,6 +4,8 @@
 //                     $SERVES is a port it answers HTTP there
 //   worker store PORT FOLDER   refuses a token below the highest seen for a resource; writes each
 //                     request into FOLDER/<resource>/store before it answers
+//   worker ledger PORT FOLDER   a service that checks no token, on the loopback alone: writes each
+//                     request into FOLDER/store, once for an Idempotency-Key
 //   worker clocks     prints CLOCK_BOOTTIME and CLOCK_REALTIME, in ns
 //   worker say METHOD TARGET [WAIT_S]   one request to the sidecar, for preStop hooks
 //
@@ -19,6 +21,8 @@
 //   FOR_MS       ends by itself after so much work, as a Job does
 //   CRASH_MS     exits with 1 so many milliseconds after its start
 //   HEALTH_PORT  answers 200 there until SIGTERM or SIGUSR1 closes the port; SIGUSR1 opens it again
+//   GATEWAY      address of a gateway, asked with tokens of SCOPE in place of the store, and again
+//                until it says taken or refused
 //   SIDECAR      path of the sidecar's Unix socket, where it is not on 127.0.0.1:4040
 //   ON_TERM      exit | ignore | a number: works on for so many milliseconds
 #include <arpa/inet.h>
@@ -35,10 +39,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -92,13 +99,14 @@ int connect_to_sidecar(int timeout_ms) {
   return connect_to(reinterpret_cast<sockaddr&>(to), sizeof to, timeout_ms);
 }
 
-int listen_on(int port) {
+int listen_on(int port, in_addr_t address = INADDR_ANY) {
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in any{};
   any.sin_family = AF_INET;
   any.sin_port = htons(static_cast<std::uint16_t>(port));
+  any.sin_addr.s_addr = htonl(address);
   if (bind(listener, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ||
       listen(listener, 64) != 0) {
     std::perror("worker: listen");
@@ -111,17 +119,14 @@ bool send_all(int socket, const std::string& text) {
   return send(socket, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
-// The status document, or nothing. One connection serves all requests until it breaks.
-std::string ask(const std::string& method, const std::string& target, int timeout_ms) {
-  static int connection = -1;
+// The answer, or nothing. One `connection` (-1: none yet) serves all requests until it breaks.
+std::string exchange(int& connection, const std::function<int()>& connect,
+                     const std::string& request) {
   if (connection < 0) {
-    connection = connect_to_sidecar(timeout_ms);
+    connection = connect();
   }
   std::string answer;
-  if (connection >= 0 &&
-      send_all(connection, method + " " + target +
-                               " HTTP/1.1\r\nHost: localhost\r\n"
-                               "Baton-Control: 1\r\nContent-Length: 0\r\n\r\n")) {
+  if (connection >= 0 && send_all(connection, request)) {
     char part[4096];
     for (;;) {
       const ssize_t count = recv(connection, part, sizeof part, 0);
@@ -140,6 +145,21 @@ std::string ask(const std::string& method, const std::string& target, int timeou
   close(connection);
   connection = -1;
   return "";
+}
+
+// The sidecar's answer, or nothing.
+std::string ask(const std::string& method, const std::string& target, int timeout_ms) {
+  static int connection = -1;
+  return exchange(
+      connection, [timeout_ms] { return connect_to_sidecar(timeout_ms); },
+      method + " " + target +
+          " HTTP/1.1\r\nHost: localhost\r\nBaton-Control: 1\r\nContent-Length: 0\r\n\r\n");
+}
+
+// The value of a header, or nothing.
+std::string header(const std::string& message, const std::string& name) {
+  const char* at = strcasestr(message.c_str(), ("\r\n" + name + ": ").c_str());
+  return at == nullptr ? "" : std::string(at + name.size() + 4, strstr(at + 2, "\r\n"));
 }
 
 // The value of a member of a JSON document of which no string holds a quotation mark.
@@ -175,6 +195,22 @@ Leadership read_leadership(const std::string& document) {
 }
 
 volatile sig_atomic_t got_sigterm = 0, is_silent = 0;
+
+// A signal would end a call that has a time limit.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before_);
+  }
+  ~SignalsHeld() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // Whoever asks gets 200; called at the pace of the work.
 class HealthUrl {
@@ -311,9 +347,10 @@ class Worker {
       ready_ = token;
     }
     write_line("effect", token);
-    sigset_t all, before;  // a signal would end a call that has a time limit
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before);
+    if (!gateway_.empty()) {
+      return post(token);
+    }
+    const SignalsHeld held;
     if (store_ < 0) {
       // Nothing acts while it waits, so the limit is against a hang only.
       store_ = connect_to(setting("STORE", "10.200.0.1").c_str(), 9000, 20'000);
@@ -327,7 +364,25 @@ class Worker {
     } else if (verdict != '+') {
       write_line("refused", token);
     }
-    sigprocmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  // What got no answer may have been done: the same is sent again, by its key.
+  void post(const std::string& token) {
+    const std::string request =
+        "POST / HTTP/1.1\r\nHost: ledger\r\nBaton-Fencing-Token: " + token +
+        "\r\nBaton-Fencing-Scope: " + setting("SCOPE", "") + "\r\nIdempotency-Key: " + token + ":" +
+        std::to_string(boottime_ns()) + "\r\nX-Pod: " + pod_ + "\r\nContent-Length: 0\r\n\r\n";
+    std::string status;
+    do {
+      const SignalsHeld held;
+      const std::string answer = exchange(
+          store_, [this] { return connect_to(gateway_.c_str(), 8080, 20'000); }, request);
+      status = answer.size() > 12 ? answer.substr(9, 3) : "";
+      poll(nullptr, 0, status == "200" ? 0 : 20);
+    } while (status != "200" && status != "409" && got_sigterm == 0);
+    if (status != "200") {
+      write_line(status == "409" ? "refused" : "unanswered", token);
+    }
   }
 
   void write_line(const char* word, const std::string& token) const {
@@ -338,6 +393,7 @@ class Worker {
 
   const std::string pod_ = setting("POD", "pod");
   const std::string resource_ = setting("RESOURCE", "resource");
+  const std::string gateway_ = setting("GATEWAY", "");
   const std::string asks_ = setting("ASKS", "always");
   const std::string on_term_ = setting("ON_TERM", "exit");
   const std::int64_t works_on_ms_ = std::atoll(setting("WORKS_ON_MS", "0").c_str());
@@ -353,8 +409,7 @@ class Worker {
 // Takes what is complete off `text`, which has come from `client`; false closes the connection.
 using Take = std::function<bool(int client, std::string& text)>;
 
-int serve(int port, const Take& take) {
-  const int listener = listen_on(port);
+int serve(int listener, const Take& take) {
   std::map<int, std::string> clients;  // with what has come and is not complete
   for (;;) {
     pollfd wanted[128] = {{listener, POLLIN, 0}};
@@ -393,7 +448,7 @@ int serve_store(int port, const std::string& folder) {
     long long highest = 0;
   };
   std::map<std::string, Resource> resources;
-  return serve(port, [&](int client, std::string& text) {
+  return serve(listen_on(port), [&](int client, std::string& text) {
     for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
       std::istringstream request(text.substr(0, end));
       text.erase(0, end + 1);
@@ -417,10 +472,35 @@ int serve_store(int port, const std::string& folder) {
   });
 }
 
+int serve_ledger(int port, const std::string& folder) {
+  const auto append = [&folder](const char* name) {
+    return open((folder + name).c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  };
+  std::set<std::string> keys;  // also of its predecessors
+  std::ifstream known(folder + "/keys");
+  for (std::string key; known >> key;) {
+    keys.insert(key);
+  }
+  const int log = append("/store"), key_log = append("/keys");
+  return serve(listen_on(port, INADDR_LOOPBACK), [&](int client, std::string& text) {
+    if (text.find("\r\n\r\n") == std::string::npos) {
+      return true;
+    }
+    const std::string request = std::exchange(text, "");
+    const std::string key = header(request, "Idempotency-Key") + "\n";
+    const bool is_written =
+        !keys.insert(key.substr(0, key.size() - 1)).second ||
+        (write_line(log, header(request, "X-Pod"), "taken",
+                    header(request, "Baton-Fencing-Token")) &&
+         write(key_log, key.data(), key.size()) == static_cast<ssize_t>(key.size()));
+    return is_written && send_all(client, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  });
+}
+
 // What only the leader gives: it asks its sidecar for each request, answers 200 with its Pod and
 // token or 503, and keeps no connection open once it has said no.
 int serve_http(int port) {
-  return serve(port, [pod = setting("POD", "pod")](int client, std::string& text) {
+  return serve(listen_on(port), [pod = setting("POD", "pod")](int client, std::string& text) {
     if (text.find("\r\n\r\n") == std::string::npos) {
       return true;
     }
@@ -449,6 +529,9 @@ int main(int count, char** words) {
   if (what == "store" && count == 4) {
     return serve_store(std::atoi(words[2]), words[3]);
   }
+  if (what == "ledger" && count == 4) {
+    return serve_ledger(std::atoi(words[2]), words[3]);
+  }
   if (what == "clocks") {
     std::printf("%lld %lld\n", static_cast<long long>(boottime_ns()),
                 static_cast<long long>(read_clock(CLOCK_REALTIME)));
@@ -460,6 +543,8 @@ int main(int count, char** words) {
     std::printf("%s\n", answer.c_str());
     return answer.rfind("HTTP/1.1 2", 0) == 0 ? 0 : 1;
   }
-  std::fprintf(stderr, "usage: worker work | store PORT FOLDER | say METHOD TARGET [WAIT_S]\n");
+  std::fprintf(stderr,
+               "usage: worker work | store PORT FOLDER | ledger PORT FOLDER | clocks | "
+               "say METHOD TARGET [WAIT_S]\n");
   return 2;
 }
