@@ -18,31 +18,32 @@ CREATE FUNCTION fence.pass(scope text, token text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   highest bigint;
-  passed text;
 BEGIN
-  IF token IS NULL OR token !~ '^[1-9][0-9]{0,17}$' THEN
-    RAISE 'not a fencing token: %; tokens are 1 to 999999999999999999', coalesce(token, 'none')
-      USING ERRCODE = 'ZB400';
-  END IF;
-  -- The lock is held until the end of the transaction: a higher token waits for it, the same does not.
-  SELECT f.token INTO highest FROM fence.fences f
-    WHERE f.scope = pass.scope AND f.token >= pass.token::bigint FOR SHARE;
-  IF NOT FOUND THEN -- the first of its term
+  LOOP
+    -- The lock is held until the end of the transaction: a higher token waits for it, the same does not.
+    -- For this transaction: who is stopped inside it must not keep the successor waiting for long; and
+    -- the mark that fence.guard looks for.
+    PERFORM set_config('idle_in_transaction_session_timeout', '2s', true),
+        set_config('fence.passed', concat(current_setting('fence.passed', true), '[', f.scope, ']'), true)
+      FROM fence.fences f
+      WHERE f.scope = pass.scope AND f.token::text = pass.token AND f.token > 0 FOR SHARE;
+    EXIT WHEN FOUND;
+    -- The first of its term, or none that may pass.
+    IF token IS NULL OR token !~ '^[1-9][0-9]{0,17}$' THEN
+      RAISE 'not a fencing token: %; tokens are 1 to 999999999999999999', coalesce(token, 'none')
+        USING ERRCODE = 'ZB400';
+    END IF;
     UPDATE fence.fences f SET token = pass.token::bigint
       WHERE f.scope = pass.scope AND f.token < pass.token::bigint;
     SELECT f.token INTO highest FROM fence.fences f WHERE f.scope = pass.scope FOR SHARE;
     IF NOT FOUND THEN
       RAISE 'no fence has the scope %', coalesce(scope, 'none') USING ERRCODE = 'ZB403';
     END IF;
-  END IF;
-  IF token::bigint < highest THEN
-    RAISE 'stale fencing token % in scope %: the highest seen is %', token, scope, highest
-      USING ERRCODE = 'ZB409', DETAIL = highest;
-  END IF;
-  -- For this transaction: who is stopped inside it must not keep the successor waiting for long.
-  passed := set_config('idle_in_transaction_session_timeout', '2s', true);
-  passed := coalesce(current_setting('fence.passed', true), '') || '[' || scope || ']';
-  passed := set_config('fence.passed', passed, true);
+    IF token::bigint < highest THEN
+      RAISE 'stale fencing token % in scope %: the highest seen is %', token, scope, highest
+        USING ERRCODE = 'ZB409', DETAIL = highest;
+    END IF;
+  END LOOP;
 END $$;
 
 -- For tables that nobody may write unfenced, by mistake or by hand:
