@@ -6,6 +6,11 @@ class RedisError(Exception):
     """What Redis answered instead; it begins with a word in capitals."""
 
 
+def encode(*words):
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
+
+
 class Redis:
     def __init__(self, address):
         """A Unix socket's path, or (host, port)."""
@@ -23,8 +28,9 @@ class Redis:
 
     def call(self, *words, middle=None):
         """`middle` is called when half of the request has been sent."""
-        words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-        request = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
+        return self.ask(encode(*words), middle)
+
+    def ask(self, request, middle=None):
         half = len(request) // 2 if middle else 0
         if middle:
             self._socket.sendall(request[:half])
