@@ -131,6 +131,8 @@ http::Reply LeaseClient::exchange(const http::Request& request) {
   http::Reply reply = connection_->exchange(request, until);
   const auto date_s = parse_http_date(http::header(reply.response.headers, "Date"));
   if (date_s) date_s_ = *date_s;
+  // A client certificate is its connection's: one that was renewed needs a new one.
+  if (reply.response.status == 401) connection_->close();
   return reply;
 }
 

@@ -51,8 +51,8 @@ class LeaseRequests {
 class LeaseClient : LeaseRequests {
  public:
   using LeaseRequests::LeaseRequests;
-  /// Each answers within R. A 401 drops the token; after an unknown outcome the next request uses a
-  /// new connection.
+  /// Each answers within R. A 401 drops the token; after it and after an unknown outcome the next
+  /// request uses a new connection.
   ListAnswer list(election::RequestId id);
   WriteAnswer write(election::RequestId id, const election::LeaseWrite& write);
   /// Connects now if there is no open connection.

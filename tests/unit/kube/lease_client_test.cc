@@ -154,7 +154,7 @@ TEST_F(LeaseClientTest, ARefusalNamesTheVerbAndTheMend) {
                     "allows 'update' and 'create' on"));
 }
 
-TEST_F(LeaseClientTest, A401DropsTheToken) {
+TEST_F(LeaseClientTest, A401DropsTheTokenAndTheConnectionWithItsCertificate) {
   const Folder folder;
   Cluster cluster = server_.cluster();
   cluster.token_file = folder.write("token", "old");
@@ -168,6 +168,7 @@ TEST_F(LeaseClientTest, A401DropsTheToken) {
   EXPECT_TRUE(std::holds_alternative<election::Listed>(client.list(2)));
   EXPECT_EQ(server_.requests()[0].header("Authorization"), "Bearer old");
   EXPECT_EQ(server_.requests()[1].header("Authorization"), "Bearer new");
+  EXPECT_EQ(server_.connections(), 2);
 }
 
 TEST_F(LeaseClientTest, WhatIsNoLeaseIsGarbled) {
