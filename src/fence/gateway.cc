@@ -207,8 +207,14 @@ Gateway::Gateway(Options options, std::unique_ptr<StateFile> state)
                      .Register(registry_)),
       upstream_(std::make_unique<Upstream>(options_.upstream, options_.upstream_trust,
                                            options_.upstream_timeout)) {
+  // From 0 on: what begins at 1 has not increased for Prometheus.
+  for (const char* result : {"bad_token", "bad_scope"}) requests_of("", result);
   const Tokens tokens = state_->tokens();
   for (const std::string& scope : options_.scopes) {
+    for (const char* result :
+         {"forwarded", "stale", "jump", "not_recorded", "cut", "failed", "abandoned"}) {
+      requests_of(scope, result);
+    }
     scopes_[scope].gate = std::make_unique<Gate>(
         tokens.at(scope), options_.max_jump,
         Gate::Hooks{.record = [this, scope](std::int64_t token) { record(scope, token); },

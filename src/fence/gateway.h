@@ -70,8 +70,11 @@ class Gateway {
   void record(const std::string& scope, std::int64_t token);
   void drain(const std::string& scope, std::int64_t token);
   std::string metrics();
+  prometheus::Counter& requests_of(const std::string& scope, const char* result) {
+    return requests_.Add({{"scope", scope}, {"result", result}});
+  }
   void count(const std::string& scope, const char* result) {
-    requests_.Add({{"scope", scope}, {"result", result}}).Increment();
+    requests_of(scope, result).Increment();
   }
 
   const Options options_;

@@ -187,6 +187,7 @@ TEST_F(FenceGateway, RefusesAndForwardsNothing) {
         "baton_fence_requests_total{result=\"jump\",scope=\"shop/orders\"} 1",
         "baton_fence_requests_total{result=\"forwarded\",scope=\"shop/orders\"} 2",
         "baton_fence_requests_total{result=\"bad_token\",scope=\"\"} 2",
+        "baton_fence_requests_total{result=\"not_recorded\",scope=\"shop/orders\"} 0",
         "baton_fence_highest_token{scope=\"shop/orders\"} 41",
         "baton_fence_requests_in_flight{scope=\"shop/orders\"} 0"}) {
     EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
