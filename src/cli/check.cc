@@ -119,7 +119,7 @@ class Check {
   }
 
   bool check_credentials() {
-    const auto expiry_s = credentials_->token_expiry();
+    const auto expiry_s = credentials_->token_validity().until_s;
     if (expiry_s && *expiry_s <= wall_now_s()) {
       findings_.note("the token ended " + std::to_string(wall_now_s() - *expiry_s) +
                      "s ago by its own claim");

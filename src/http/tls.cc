@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 
 #include <array>
+#include <ctime>
 
 #include "base/text.h"
 
@@ -87,6 +88,11 @@ SslContext new_context(const SSL_METHOD* method) {
   return context;
 }
 
+std::int64_t seconds_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  return ASN1_TIME_to_tm(time, &parts) == 1 ? ::timegm(&parts) : 0;
+}
+
 }  // namespace
 
 Result<SslContext> make_server_context(const ServerTls& tls) {
@@ -104,6 +110,15 @@ Result<SslContext> make_server_context(const ServerTls& tls) {
     }
   }
   return context;
+}
+
+std::optional<std::pair<std::int64_t, std::int64_t>> validity_of(
+    const std::string& certificate_pem) {
+  const Certificate leaf = next_certificate(bio_of(certificate_pem).get());
+  ERR_clear_error();
+  if (!leaf) return {};
+  return {
+      {seconds_of(X509_get0_notBefore(leaf.get())), seconds_of(X509_get0_notAfter(leaf.get()))}};
 }
 
 Result<std::shared_ptr<TlsContext>> make_tls_context(const ClientTls& tls) {

@@ -3,9 +3,12 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "http/client.h"
 #include "http/server.h"
@@ -20,6 +23,11 @@ using SslContext = std::unique_ptr<SSL_CTX, SslFree>;
 using SslSession = std::unique_ptr<SSL_SESSION, SslFree>;
 
 Result<SslContext> make_server_context(const ServerTls& tls);
+
+/// notBefore and notAfter of the first certificate in PEM text, in seconds since 1970; empty if
+/// there is none.
+std::optional<std::pair<std::int64_t, std::int64_t>> validity_of(
+    const std::string& certificate_pem);
 
 class TlsContext {
  public:

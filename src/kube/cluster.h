@@ -48,6 +48,12 @@ Result<http::ClientTls> read_tls(const Cluster& cluster);
 /// The three above have asked it.
 std::vector<std::string> check_files(const Cluster& cluster);
 
+/// From when until when a credential holds by its own word, in seconds since 1970; empty where it
+/// does not say so.
+struct Validity {
+  std::optional<std::int64_t> from_s = {}, until_s = {};
+};
+
 /// The bearer token and the TLS material, kept fresh. Any thread.
 class Credentials {
  public:
@@ -60,8 +66,10 @@ class Credentials {
   /// A context for the next connection: the same one (with its session cache) while the CA and
   /// client certificate files have not changed, or cannot be used as they are now; else a new one.
   Result<std::shared_ptr<http::TlsContext>> tls();
-  /// When the token ends by its own claim `exp` (seconds since 1970), empty if it does not say.
-  std::optional<std::int64_t> token_expiry();
+  /// By its claims `iat` and `exp`.
+  Validity token_validity();
+  /// Of the file as it is now, which the next connection uses.
+  Validity client_certificate_validity() const;
   const Cluster& cluster() const { return cluster_; }
 
  private:

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/tls.h"
 #include "kube/cluster.h"
 #include "kube/object_codec.h"
 
@@ -106,8 +107,13 @@ Result<std::shared_ptr<http::TlsContext>> Credentials::tls() {
   return tls_;
 }
 
-std::optional<std::int64_t> Credentials::token_expiry() {
-  return decode_claims(bearer()).expires_s;
+Validity Credentials::token_validity() { return decode_claims(bearer()).validity; }
+
+// Not under the mutex: no request waits for the files (R15).
+Validity Credentials::client_certificate_validity() const {
+  const Result<http::ClientTls> tls = read_tls(cluster_);
+  const auto period = http::validity_of(tls ? tls->client_certificate_pem : "");
+  return period ? Validity{period->first, period->second} : Validity{};
 }
 
 PodIdentity pod_identity(const std::string& token) { return decode_claims(token).pod; }

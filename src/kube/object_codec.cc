@@ -43,8 +43,12 @@ Claims decode_claims(std::string_view token) {
                 text_at(object, "/kubernetes.io/pod/name"),
                 text_at(object, "/kubernetes.io/pod/uid"),
                 text_at(object, "/kubernetes.io/serviceaccount/name")};
-  const json& expires = at(object, "/exp");
-  if (expires.is_number_integer()) claims.expires_s = expires.get<std::int64_t>();
+  const auto seconds_at = [&](const char* claim) -> std::optional<std::int64_t> {
+    const json& found = at(object, claim);
+    if (!found.is_number_integer()) return {};
+    return found.get<std::int64_t>();
+  };
+  claims.validity = {seconds_at("/iat"), seconds_at("/exp")};
   return claims;
 }
 

@@ -18,7 +18,7 @@ std::string text_at(const nlohmann::json& object, const char* pointer);
 /// The payload of a JWT, unverified. Everything empty if it is none.
 struct Claims {
   PodIdentity pod;
-  std::optional<std::int64_t> expires_s;
+  Validity validity;
 };
 Claims decode_claims(std::string_view token);
 

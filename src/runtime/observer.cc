@@ -35,13 +35,15 @@ std::int64_t boottime_ns(Instant instant) { return instant.time_since_epoch().co
 
 }  // namespace
 
-Observer::Observer(Worker& worker, std::shared_ptr<kube::SideClient> side,
-                   kube::ObjectEvent of_lease, kube::ObjectEvent of_pod)
+Observer::Observer(Worker& worker, std::shared_ptr<kube::Credentials> credentials,
+                   std::shared_ptr<kube::SideClient> side, kube::ObjectEvent of_lease,
+                   kube::ObjectEvent of_pod, const election::Timings& timings)
     : worker_(worker),
+      credentials_(std::move(credentials)),
       side_(std::move(side)),
       of_lease_(std::move(of_lease)),
       of_pod_(std::move(of_pod)),
-      metrics_(of_lease_.name, of_lease_.namespace_name, of_lease_.identity) {}
+      metrics_(of_lease_.name, of_lease_.namespace_name, of_lease_.identity, timings, boot_now()) {}
 
 void Observer::notice(const election::Notice& notice, const election::Status& status, Instant now) {
   const std::string token = std::to_string(notice.token);
@@ -59,7 +61,7 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
                 {"deadline_boottime_ns", believes ? boottime_ns(status.deadline) : 0}});
 
   if (believes) failpoint(Failpoint::belief_logged);
-  metrics_.notice(notice);
+  metrics_.notice(notice, now);
   if (notice.kind == NoticeKind::gained)
     send_event(of_lease_, of_lease_.identity + " became leader");
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {
@@ -107,10 +109,21 @@ void Observer::rejected(const api::Rejection& rejection) {
 void Observer::send_event(kube::ObjectEvent event, const std::string& what) {
   if (!side_) return;
   event.message = what;
-  worker_.submit([side = side_, event] {
-    const std::string failure = side->create_event(event, kEventTimeout);
-    if (!failure.empty()) observe::log(Level::info, "event not recorded", {{"reason", failure}});
+  const bool is_queued = worker_.submit([this, event] {
+    const std::string failure = side_->create_event(event, kEventTimeout);
+    if (failure.empty()) return;
+    metrics_.event_not_recorded();
+    observe::log(Level::info, "event not recorded", {{"reason", failure}});
   });
+  if (!is_queued) metrics_.event_not_recorded();
+}
+
+std::string Observer::metrics_page() {
+  const kube::Validity token = credentials_->token_validity();
+  metrics_.credential("token", token.from_s, token.until_s);
+  const kube::Validity certificate = credentials_->client_certificate_validity();
+  metrics_.credential("client-certificate", certificate.from_s, certificate.until_s);
+  return metrics_.text(boot_now());
 }
 
 }  // namespace baton::runtime

@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "election/action.h"
 #include "election/status.h"
+#include "kube/cluster.h"
 #include "kube/side_client.h"
 #include "observe/metrics.h"
 #include "runtime/clock_check.h"
@@ -20,8 +21,9 @@ class Observer {
  public:
   /// `side` null: no Kubernetes Events. `of_lease` is the template of the Lease's: all but uid and
   /// message; `of_pod` that of the own Pod's, all but the message, and no Events without a uid.
-  Observer(Worker& worker, std::shared_ptr<kube::SideClient> side, kube::ObjectEvent of_lease,
-           kube::ObjectEvent of_pod);
+  Observer(Worker& worker, std::shared_ptr<kube::Credentials> credentials,
+           std::shared_ptr<kube::SideClient> side, kube::ObjectEvent of_lease,
+           kube::ObjectEvent of_pod, const election::Timings& timings);
 
   // Election's thread; each hands over and returns.
   /// The Lease that a write goes to. Events carry its uid: kubectl describe finds them by it.
@@ -35,15 +37,19 @@ class Observer {
   void request_failed(const std::string& request, election::FailureKind kind) {
     metrics_.request_failed(request, kind);
   }
+  void route_failed(const std::string& route, election::FailureKind kind) {
+    metrics_.route_failed(route, kind);
+  }
   void traffic(bool leads_here) { metrics_.traffic(leads_here); }
   /// With an Event on the own Pod, whose application reports it: one for a token's repetitions.
   void rejected(const api::Rejection& rejection);
-  std::string metrics_page() { return metrics_.text(boot_now()); }
+  std::string metrics_page();
 
  private:
   void send_event(kube::ObjectEvent event, const std::string& what);
 
-  Worker& worker_;
+  Worker& worker_;  // stopped before this object goes
+  const std::shared_ptr<kube::Credentials> credentials_;
   const std::shared_ptr<kube::SideClient> side_;
   kube::ObjectEvent of_lease_;  // election's thread
   const kube::ObjectEvent of_pod_;

@@ -104,13 +104,14 @@ class Process {
         incarnation_(std::move(incarnation)),
         side_(std::make_shared<kube::SideClient>(credentials)),
         ledger_(std::make_shared<api::WorkLedger>(settings.holders)),
-        observer_(worker_, settings.events ? side_ : nullptr,
+        observer_(worker_, credentials, settings.events ? side_ : nullptr,
                   {"Lease", identity_.namespace_name, settings.election, "", identity_.holder, ""},
                   {"Pod", identity_.namespace_name, identity_.pod_name, identity_.pod_uid,
-                   identity_.holder, "", "Warning"}),
+                   identity_.holder, "", "Warning"},
+                  settings.timings),
         traffic_(
             traffic_routes(settings, identity_, side_), board_, settings.timings,
-            [this](const auto& route, auto kind) { observer_.request_failed(route, kind); },
+            [this](const auto& route, auto kind) { observer_.route_failed(route, kind); },
             [this](const api::TrafficState& state) { traffic_told(state); }),
         elector_(
             election_options(settings, identity_, incarnation_), start, std::move(credentials),

@@ -167,11 +167,23 @@ TEST_F(CredentialsTest, TheFirstContextNeedsGoodFiles) {
   expect_wrong({"holds no token", "No such file"});
 }
 
-TEST_F(CredentialsTest, ExpiryIsTheTokensOwnClaim) {
-  folder_.write("token", "e30.eyJleHAiOjIwMDAwMDAwMDB9.c2ln");
-  EXPECT_EQ(Credentials(cluster()).token_expiry(), 2000000000);
+TEST_F(CredentialsTest, ValidityIsTheTokensOwnClaim) {
+  folder_.write("token", "e30.eyJleHAiOjIwMDAwMDAwMDAsImlhdCI6MTk5OTk5NjQwMH0.c2ln");
+  EXPECT_EQ(Credentials(cluster()).token_validity().until_s, 2000000000);
+  EXPECT_EQ(Credentials(cluster()).token_validity().from_s, 1999996400);
   folder_.write("token", "opaque");
-  EXPECT_FALSE(Credentials(cluster()).token_expiry());
+  EXPECT_FALSE(Credentials(cluster()).token_validity().until_s);
+}
+
+// The tests' certificates hold from a day ago for 31.
+TEST_F(CredentialsTest, ValidityIsTheClientCertificatesOwn) {
+  const Validity made = Credentials(cluster()).client_certificate_validity();
+  ASSERT_TRUE(made.from_s && made.until_s);
+  EXPECT_LE(std::abs(*made.until_s - *made.from_s - 31 * 86400), 1);
+  EXPECT_LE(*made.from_s, wall_now_s() - 86400);
+  EXPECT_GT(*made.until_s, wall_now_s());
+  folder_.remove("key");
+  EXPECT_FALSE(Credentials(cluster()).client_certificate_validity().until_s);
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ TEST(DecodeClaims, OfABoundToken) {
   EXPECT_EQ(claims.pod.pod_name, "web-0");
   EXPECT_EQ(claims.pod.pod_uid, "p-1");
   EXPECT_EQ(claims.pod.service_account, "web");
-  EXPECT_EQ(claims.expires_s, 2000000000);
+  EXPECT_EQ(claims.validity.until_s, 2000000000);
+  EXPECT_FALSE(claims.validity.from_s);
   EXPECT_EQ(pod_identity(kToken).pod_uid, "p-1");
 }
 
@@ -32,7 +33,7 @@ TEST(DecodeClaims, WhatIsNoTokenHasNone) {
                           "a.eyJleHAiOiIxIiwia3ViZXJuZXRlcy5pbyI6eyJwb2QiOltdfX0.c"}) {
     const Claims claims = decode_claims(bad);
     EXPECT_EQ(claims.pod.pod_uid, "") << bad;
-    EXPECT_FALSE(claims.expires_s) << bad;
+    EXPECT_FALSE(claims.validity.until_s) << bad;
   }
 }
 

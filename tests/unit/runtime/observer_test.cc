@@ -16,6 +16,16 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::int64_t kDate_s = 1709209845;
+constexpr election::Timings kTimings{seconds(15), seconds(12),     seconds(5),
+                                     seconds(2),  milliseconds(1), milliseconds(2)};
+
+/// The value of a series without labels of its own; -1 if there is none.
+int value(Observer& observer, const std::string& metric) {
+  const std::string page = observer.metrics_page();
+  std::smatch found;
+  const std::regex line("\n" + metric + "\\{[^}]*\\} (\\d+)");
+  return std::regex_search(page, found, line) ? std::stoi(found[1]) : -1;
+}
 
 class ObserverClockTest : public testing::Test {
  protected:
@@ -23,8 +33,7 @@ class ObserverClockTest : public testing::Test {
   void SetUp() override {
     election::Options options;
     options.identity = "p0";
-    options.timings = {seconds(15), seconds(12),     seconds(5),
-                       seconds(2),  milliseconds(1), milliseconds(2)};
+    options.timings = kTimings;
     kube::ScriptedServer server;
     server.then(kube::answer(500, "{}", "Date: Thu, 29 Feb 2024 12:30:45 GMT\r\n"));
     const auto board = std::make_shared<api::StatusBoard>();
@@ -35,15 +44,12 @@ class ObserverClockTest : public testing::Test {
     ASSERT_TRUE(test::wait_until([&] { return board->read().status.reason.starts_with("list"); }));
   }
 
-  int anomalies() {
-    const std::string page = observer_.metrics_page();
-    std::smatch found;
-    const std::regex line("\nbaton_clock_rate_anomalies_total\\{.*\\} (\\d+)");
-    return std::regex_search(page, found, line) ? std::stoi(found[1]) : -1;
-  }
+  int anomalies() { return value(observer_, "baton_clock_rate_anomalies_total"); }
 
   Worker worker_;
-  Observer observer_{worker_, nullptr, {"Lease", "shop", "billing", "", "p0", ""}, {}};
+  Observer observer_{worker_, std::make_shared<kube::Credentials>(kube::Cluster{}),
+                     nullptr, {"Lease", "shop", "billing", "", "p0", ""},
+                     {},      kTimings};
 };
 
 // It was fed the difference from our wall clock once: the check then said nothing on a host whose
@@ -62,12 +68,13 @@ TEST_F(ObserverClockTest, CountsAPauseOfTheClocksHere) {
 // An application that tries again and again makes one Event; text from outside is made printable.
 TEST(Observer, ReportsARefusedTokenOnceOnItsPod) {
   kube::ScriptedServer server;
-  for (int i = 0; i < 3; ++i) server.then(kube::answer(201, "{}"));
+  server.then(kube::answer(201, "{}"));
+  server.then(kube::answer(403, "{}"));
+  const auto credentials = std::make_shared<kube::Credentials>(server.cluster());
   Worker worker;
-  Observer observer(
-      worker,
-      std::make_shared<kube::SideClient>(std::make_shared<kube::Credentials>(server.cluster())),
-      {"Lease", "shop", "billing", "", "p0", ""}, {"Pod", "shop", "p0", "uid-0", "p0", ""});
+  Observer observer(worker, credentials, std::make_shared<kube::SideClient>(credentials),
+                    {"Lease", "shop", "billing", "", "p0", ""},
+                    {"Pod", "shop", "p0", "uid-0", "p0", ""}, kTimings);
   observer.rejected({"41", "42", "orders"});
   observer.rejected({"41", "42", "orders"});
   observer.rejected({"43", "44", "a\xFF\nb"});
@@ -79,6 +86,7 @@ TEST(Observer, ReportsARefusedTokenOnceOnItsPod) {
   EXPECT_EQ(event(0)["involvedObject"]["uid"], "uid-0");
   EXPECT_EQ(event(0)["message"], R"(stale token 41 refused by "orders", which has seen "42")");
   EXPECT_EQ(event(1)["message"], R"(stale token 43 refused by "a??b", which has seen "44")");
+  EXPECT_EQ(value(observer, "baton_events_not_recorded_total"), 1) << "the second was refused";
 }
 
 }  // namespace
