@@ -42,9 +42,14 @@ void ApiServer::attach(http::Server& server) {
 }
 
 const User* ApiServer::find_user(const http::Request& request) const {
-  const std::string_view given = http::header(request.headers, "Authorization");
+  constexpr std::string_view kBearer = "Bearer ";
+  std::string_view given = http::header(request.headers, "Authorization");
+  if (!given.starts_with(kBearer)) return nullptr;
+  given.remove_prefix(kBearer.size());
+  given.remove_prefix(given.rfind('.') +
+                      1);  // a JWT, whose claims are for its bearer, is signed by it
   for (const User& user : users_) {
-    if (given == "Bearer " + user.token) return &user;
+    if (given == user.token) return &user;
   }
   return nullptr;
 }
