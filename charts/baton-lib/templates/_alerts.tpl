@@ -1,4 +1,4 @@
-{{- /* The alerts of one election, for `rules:`. What depends on the timings follows the settings. */}}
+{{- /* The alerts of one election, for `rules:`. Thresholds come from the series, `for` from the settings. */}}
 {{- define "baton.rules" -}}
 {{- range include "baton.alerts" . | fromYamlArray }}
 - alert: {{ .alert }}
@@ -19,18 +19,14 @@
 {{- $name := .Values.baton.election -}}
 {{- $election := printf "%s/%s" .Release.Namespace $name -}}
 {{- $of := printf `name="%s", lease_namespace="%s"` $name .Release.Namespace -}}
-{{- $us := dict -}}
 {{- $timings := include "baton.timings" .Values.baton.settings | fromYaml -}}
-{{- range list "lease-duration" "renew-deadline" "request-timeout" -}}
-  {{- $_ := set $us . (include "baton.microseconds" (index $timings .) | int64) -}}
-{{- end -}}
-{{- $long := printf "%ds" (div (mul 2 (index $us "lease-duration")) 1000000) -}}
+{{- $lease := include "baton.microseconds" (index $timings "lease-duration") | int64 -}}
+{{- $long := printf "%ds" (div (mul 2 $lease) 1000000) -}}
 {{- /* The histogram tells nothing apart above 8.192 s. */ -}}
-{{- $slow := minf 8 (divf (index $us "lease-duration") 3000000) | printf "%.4g" -}}
-{{- $slowing := divf (index $us "request-timeout") 4000000 | printf "%.4g" -}}
-{{- $low := divf (index $us "renew-deadline") 4000000 | printf "%.4g" -}}
+{{- $slow := printf "clamp_max(min(baton_lease_duration_seconds{%s}) / 3, 8)" $of -}}
+{{- $slowing := printf "min(baton_request_timeout_seconds{%s}) / 4" $of -}}
 {{- $p99 := printf "histogram_quantile(0.99, sum by (le) (rate(baton_renew_latency_seconds_bucket{%s}%%s)))" $of -}}
-{{- $refused := printf `baton_fence_requests_total{scope="%s", result="stale"}` $election -}}
+{{- $gateway := printf `increase(baton_fence_requests_total{scope="%s", result="%%s"}[5m])` $election -}}
 - alert: BatonNoLeader
   severity: critical
   expr: sum(baton_is_leader{ {{- $of -}} }) == 0
@@ -58,7 +54,7 @@
   severity: warning
   expr: {{ printf $p99 "[30m]" }} > {{ $slow }}
   summary: Renewals of {{ $name }} take so long that a term may end by it
-  description: Within 30 minutes one in a hundred renewals of {{ $election }} took {{ "{{ $value | humanizeDuration }}" }} or longer; {{ $slow }}s is the limit.
+  description: Within 30 minutes one in a hundred renewals of {{ $election }} took {{ "{{ $value | humanizeDuration }}" }} or longer. The limit is a third of the lease duration, at most 8 s.
 - alert: BatonRenewalSlowing
   severity: warning
   expr: |-
@@ -69,9 +65,37 @@
   description: The slowest of a hundred renewals of {{ $election }} took half as long again as two hours before, twice in a row, and now {{ "{{ $value | humanizeDuration }}" }}.
 - alert: BatonValidityLow
   severity: warning
-  expr: min_over_time((baton_validity_remaining_seconds{ {{- $of -}} } > 0)[5m:5s]) < {{ $low }}
+  expr: |-
+    histogram_quantile(0.001, rate(baton_renew_margin_seconds_bucket{ {{- $of -}} }[5m]))
+    < baton_renew_deadline_seconds{ {{- $of -}} } / 4
   summary: The leader of {{ $name }} was about to lose its term
-  description: A leader of {{ $election }} was seen with {{ "{{ $value | humanizeDuration }}" }} of validity left, less than a quarter of the renew deadline.
+  description: A renewal of {{ $election }} was answered with less than a quarter of the renew deadline left, or not in time.
+- alert: BatonApiCircuitOpen
+  severity: warning
+  expr: max without (reason) (baton_api_circuit_open{ {{- $of -}} }) == 1
+  for: {{ $long }}
+  summary: A candidate of {{ $name }} does not get through to the API server
+  description: For {{ $long }}, twice the lease duration, the requests of a candidate of {{ $election }} have failed. It can neither lead nor follow.
+- alert: BatonCredentialExpiring
+  severity: warning
+  expr: |-
+    baton_credential_expiry_timestamp_seconds{ {{- $of -}} } - time()
+    < clamp_max(baton_credential_lifetime_seconds{ {{- $of -}} } / 10, 604800)
+  summary: A credential of {{ $name }} is about to end
+  description: A candidate's {{ "{{ $labels.credential }}" }} of {{ $election }} ends in {{ "{{ $value | humanizeDuration }}" }}. Less than a tenth of its lifetime, or a week, is left, and nothing has renewed it.
+- alert: BatonTrafficLeadsNowhere
+  severity: critical
+  expr: |-
+    baton_traffic_leads_here{ {{- $of -}} } == 0 and baton_is_leader{ {{- $of -}} } == 1
+    unless ignoring (state) baton_state{ {{- $of }}, state="warming"} == 1
+  for: {{ $long }}
+  summary: The Service of {{ $name }} does not lead to its leader
+  description: For {{ $long }} a leader of {{ $election }} has not been able to lead the Service's traffic to itself.
+- alert: BatonEventsNotRecorded
+  severity: warning
+  expr: increase(baton_events_not_recorded_total{ {{- $of -}} }[1h]) > 0
+  summary: Kubernetes Events of {{ $name }} are missing
+  description: Within an hour {{ "{{ $value | humanize }}" }} Events of a candidate of {{ $election }} could not be recorded. kubectl describe shows less than has happened.
 - alert: BatonStaleTokenRefused
   severity: warning
   expr: increase(baton_fencing_rejections_total{ {{- $of -}} }[5m]) > 0
@@ -79,9 +103,14 @@
   description: The application beside a candidate of {{ $election }} reported that a resource refused its token, since it had seen a higher one.
 - alert: BatonGatewayRefusedStaleToken
   severity: warning
-  expr: increase({{ $refused }}[5m]) > 0 or ({{ $refused }} unless {{ $refused }} offset 5m) > 0
+  expr: {{ printf $gateway "stale" }} > 0
   summary: The gateway refused a request of a deposed leader of {{ $name }}
   description: A gateway refused a request with a token of {{ $election }} that is lower than one it has seen.
+- alert: BatonGatewayNotRecording
+  severity: critical
+  expr: {{ printf $gateway "not_recorded" }} > 0
+  summary: The gateway cannot record the token of {{ $name }}
+  description: A gateway refused a request of a new leader of {{ $election }}, since it could not write its state. Nothing newer gets through.
 - alert: BatonHistoryWentBack
   severity: critical
   expr: increase(baton_history_went_back_total{ {{- $of -}} }[1h]) > 0
