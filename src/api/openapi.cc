@@ -90,12 +90,15 @@ Json status_schema() {
        {"pod", "string?", "the Pod that answers"},
        {"identity", "string?", "holderIdentity of the candidate that answers"},
        {"fencingToken", "string?", "decimal; null unless leading"},
-       {"termId", "string?", "the term led or being drained"},
-       {"validForMs", "integer", "how long the answer stays true, from when it was written"},
-       {"deadlineBoottimeNs", "string?", "the same as a point on CLOCK_BOOTTIME, decimal"},
-       {"leader", "object?", "who holds the Lease"},
+       {"termId", "string?", "the term led or being drained; a new one means: lost, then gained"},
+       {"validForMs", "integer",
+        "how long the answer stays true, from when it was written; 0 if not leading"},
+       {"deadlineBoottimeNs", "string?",
+        "the same as a point on CLOCK_BOOTTIME, for every container of the Pod, decimal"},
+       {"leader", "object?", "who holds the Lease; null if unknown"},
        {"traffic", "object?", "whether the leader's Service leads here; null: none is configured"},
-       {"revision", "string", "opaque; differs after every change but an extended deadline"},
+       {"revision", "string",
+        "opaque; differs after every change of the document but an extended deadline"},
        {"lease", "object", "the durations of this candidate"}});
   Json& properties = status["properties"];
   for (auto state = State::starting; state <= State::stopped;

@@ -12,7 +12,8 @@ constexpr std::size_t kHelpColumns = 100;
 
 constexpr char kSettingsPage[] = R"(# Reference
 
-This page is printed by `baton reference` from the tables in the source; do not edit it.
+This page is printed by `baton reference` from the tables in the source; do not edit it. Metrics and
+alerts: [metrics](metrics.md). The HTTP API: [api](api.md).
 
 ## Settings of `baton run` and `baton check`
 
