@@ -49,7 +49,7 @@
   severity: warning
   expr: changes(max(baton_fencing_token{ {{- $of -}} } > 0)[1h:15s]) > 3
   summary: The leader of {{ $name }} changes again and again
-  description: The leadership of {{ $election }} has changed {{ "{{ $value }}" }} times within an hour.
+  description: The leadership of {{ $election }} has changed {{ "{{ $value }}" }} times within an hour, more than three.
 - alert: BatonRenewalSlow
   severity: warning
   expr: {{ printf $p99 "[30m]" }} > {{ $slow }}
@@ -62,7 +62,7 @@
     and {{ printf $p99 "[2h]" }} > 1.5 * {{ printf $p99 "[2h] offset 2h" }}
     and {{ printf $p99 "[2h] offset 2h" }} > 1.5 * {{ printf $p99 "[2h] offset 4h" }}
   summary: Renewals of {{ $name }} have become slower for six hours
-  description: The slowest of a hundred renewals of {{ $election }} took half as long again as two hours before, twice in a row, and now {{ "{{ $value | humanizeDuration }}" }}.
+  description: The slowest of a hundred renewals of {{ $election }} took half as long again as two hours before, twice in a row, and now {{ "{{ $value | humanizeDuration }}" }}, above a quarter of the request timeout.
 - alert: BatonValidityLow
   severity: warning
   expr: |-
@@ -125,5 +125,5 @@
   severity: warning
   expr: increase(baton_watch_restarts_total{ {{- $of -}} }[10m]) > 15
   summary: Watches of {{ $name }} break again and again
-  description: Within ten minutes {{ "{{ $value | humanize }}" }} watches of a candidate of {{ $election }} ended; by themselves at most ten do.
+  description: Within ten minutes {{ "{{ $value | humanize }}" }} watches of a candidate of {{ $election }} ended, more than 15; by themselves at most ten do.
 {{- end -}}
