@@ -1,7 +1,12 @@
 // The preflight: from the configuration outwards, each line ok, note or FAIL with the mend.
+#include <csignal>
+
 #include "base/text.h"
+#include "cli/advice.h"
 #include "cli/commands.h"
 #include "cli/findings.h"
+#include "cli/measure.h"
+#include "config/rules.h"
 #include "kube/cluster.h"
 #include "kube/lease_client.h"
 #include "kube/side_client.h"
@@ -15,6 +20,7 @@ namespace {
 constexpr std::chrono::seconds kTimeout(
     10);  // of each request here, so that slow ones are measured
 constexpr int kMeasured = 5;
+constexpr int kBySignal = 128;  // and the signal's number, as a shell has it
 
 /// One right that the sidecar asks for.
 struct Right {
@@ -57,14 +63,18 @@ class Check {
   Check(const config::Settings& settings, Findings& findings)
       : settings_(settings), findings_(findings) {}
 
-  bool run() {
+  /// The exit code. `length` empty: without measuring.
+  int run(const std::optional<Duration>& length) {
     // Each step needs the one before.
-    if (!find_cluster()) return false;
-    if (!find_identity() || !reach() || !verify_tls() || !check_credentials()) return false;
+    if (!find_cluster()) return kFailed;
+    if (!find_identity() || !reach() || !verify_tls() || !check_credentials()) return kFailed;
     for (const Right& right : rights(settings_, identity_.pod_name)) check_right(right);
     look_at_pod();
     read_lease();
-    return findings_.all_well();
+    if (length && may_measure()) {
+      if (const int signal = measure_for(*length); signal != 0) return kBySignal + signal;
+    }
+    return findings_.all_well() ? kOk : kFailed;
   }
 
  private:
@@ -202,6 +212,56 @@ class Check {
     judge_latency(std::move(latencies), settings_.timings, findings_);
   }
 
+  bool may_measure() {
+    const std::string name = lease_to_measure(settings_.election);
+    const std::string& namespace_name = identity_.namespace_name;
+    std::string missing;
+    for (const char* verb : {"list", "watch", "update", "create"}) {
+      const auto allowed =
+          side_->can_i({verb, "coordination.k8s.io", "leases", namespace_name, name}, kTimeout);
+      if (!allowed) return findings_.fail("measurement", allowed.error());
+      if (!*allowed) missing += (missing.empty() ? "" : ", ") + std::string(verb);
+    }
+    if (missing.empty()) return true;
+    const kube::PodIdentity account = kube::pod_identity(credentials_->bearer());
+    const std::string subject =
+        account.service_account.empty()
+            ? "--user=NAME"
+            : "--serviceaccount=" +
+                  printable(account.namespace_name + ":" + account.service_account, 400);
+    const std::string create = "kubectl --namespace=" + namespace_name + " create ";
+    return findings_.fail(
+        "measurement",
+        "it writes to a Lease of its own, " + name +
+            ", so that it disturbs no election, and this identity may not " + missing +
+            " that one; for as long as you measure: " + create + "role " + name +
+            " --verb=list,watch,update,create --resource=leases.coordination.k8s.io "
+            "--resource-name=" +
+            name + " && " + create + "rolebinding " + name + " --role=" + name + " " + subject);
+  }
+
+  /// The signal that ended it, 0 if none did.
+  int measure_for(Duration length) {
+    const std::string lease = identity_.namespace_name + "/" + lease_to_measure(settings_.election);
+    findings_.ok("measuring for " + format_duration(length) +
+                 " with ten writes a second to Lease " + lease + ", which stays");
+    const Measurement seen = measure(credentials_, identity_.namespace_name, settings_.election,
+                                     length, settings_.timings.request_timeout);
+    describe(seen.measured, findings_);
+    const std::string after = " after " + rounded(seen.length);
+    if (seen.signal != 0) {
+      findings_.note("measurement: ended by " +
+                     std::string(seen.signal == SIGINT ? "SIGINT" : "SIGTERM") + after);
+    }
+    if (!seen.failure.empty()) {
+      findings_.fail("measurement", "ended" + after + ": " + seen.failure +
+                                        "; nothing is recommended from what was cut short");
+    } else if (!seen.measured.writes.empty()) {
+      advise(seen.measured, settings_, findings_);
+    }
+    return seen.signal;
+  }
+
   const config::Settings& settings_;
   Findings& findings_;
   std::shared_ptr<kube::Credentials> credentials_;
@@ -213,7 +273,22 @@ class Check {
 }  // namespace
 
 int run_check(const Call& call) {
-  const config::Loaded loaded = load_settings(call);
+  std::optional<Duration> length;
+  if (call.arguments.has("--measure")) {
+    const std::string text = call.arguments.get("--measure");
+    const auto given =
+        config::duration_between(text, std::chrono::seconds(1), std::chrono::hours(1));
+    if (!given) {
+      return call.fail(kUsage, "--measure: \"" + printable(text) + "\": " + given.error());
+    }
+    length = *given;
+  }
+  config::Loaded loaded = load_settings(call);
+  if (length && loaded.errors.empty()) {
+    const std::string name = lease_to_measure(loaded.settings.election);
+    const std::string why = config::check_dns_subdomain(name);
+    if (!why.empty()) loaded.errors.push_back("--measure writes to the Lease " + name + ": " + why);
+  }
   Findings findings(call.shell.out);
   for (const std::string& error : loaded.errors) findings.fail("configuration", error);
   if (!loaded.errors.empty()) return kUsage;
@@ -222,7 +297,7 @@ int run_check(const Call& call) {
               ", renew-deadline " + format_duration(timings.renew_deadline) + ", renew-period " +
               format_duration(timings.renew_period) + ", request-timeout " +
               format_duration(timings.request_timeout));
-  return Check(loaded.settings, findings).run() ? kOk : kFailed;
+  return Check(loaded.settings, findings).run(length);
 }
 
 }  // namespace baton::cli

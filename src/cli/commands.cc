@@ -26,14 +26,35 @@ int fail(Shell& shell, int code, const std::string& what) {
 
 bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }
 
+/// The command's own options come first, what is for the settings follows as words.
+std::vector<std::string> with_settings_last(const std::vector<Option>& options,
+                                            const std::vector<std::string>& arguments) {
+  std::vector<std::string> own;
+  std::vector<std::string> words = {"--"};
+  for (auto at = arguments.begin(); at != arguments.end(); ++at) {
+    const std::string name = at->substr(0, at->find('='));
+    const auto option = std::ranges::find(options, name, &Option::name);
+    if (option == options.end()) {
+      words.push_back(*at);
+      continue;
+    }
+    own.push_back(*at);
+    if (option->value.empty() || name != *at) continue;
+    if (++at == arguments.end()) return own;  // which is refused: it lacks its value
+    own.push_back(*at);
+  }
+  own.insert(own.end(), words.begin(), words.end());
+  return own;
+}
+
 int run_command(const Command& command, const std::vector<std::string>& arguments, Shell& shell) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
   if (std::any_of(arguments.begin(), separator, asks_for_help)) {
     return run_command(*find_command("help"), {command.name}, shell);
   }
-  std::vector<std::string> given = arguments;
-  if (command.takes_settings) given.insert(given.begin(), "--");
-  const auto parsed = Arguments::parse(command.options, command.most_words, given);
+  const auto parsed = Arguments::parse(
+      command.options, command.most_words,
+      command.takes_settings ? with_settings_last(command.options, arguments) : arguments);
   if (!parsed) {
     return fail(shell, kUsage,
                 command.name + ": " + parsed.error() + " (baton help " + command.name + ")");
@@ -157,7 +178,12 @@ const std::vector<Command>& commands() {
        .summary =
            "Preflight: configuration, API server, TLS, rights, Pod, clock and measured latency, "
            "one line each.",
-       .exit_codes = "0 all is well, 1 something failed, 2 the configuration is wrong",
+       .exit_codes = "0 all is well, 1 something failed, 2 the configuration is wrong; with "
+                     "--measure 128 + the signal that ended it",
+       .options = {{"--measure", "DURATION",
+                    "Then measure for so long, 1s to 1h, how this API server answers, by ten "
+                    "writes a second to the Lease ELECTION-measure, and print the smallest safe "
+                    "timings. See docs/tuning.md."}},
        .most_words = kAnyNumber,
        .takes_settings = true,
        .run = run_check},

@@ -53,7 +53,7 @@ struct Command {
   std::string exit_codes;
   std::vector<Option> options = {};  // first the address of the sidecar, if the command asks it
   std::size_t most_words = 0;
-  bool takes_settings = false;  // its arguments are the settings' flags, given to it as words
+  bool takes_settings = false;  // the settings' flags too, which are given to it as words
   bool hidden = false;
   CommandFunction* run;
 };

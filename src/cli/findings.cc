@@ -12,12 +12,6 @@ using election::Duration;
 
 constexpr std::int64_t kClockNoise_s = 2;  // Date has whole seconds, and the answer took a while
 
-std::string rounded(Duration duration) {
-  return format_duration(duration < std::chrono::milliseconds(10)
-                             ? std::chrono::round<std::chrono::microseconds>(duration)
-                             : std::chrono::round<std::chrono::milliseconds>(duration));
-}
-
 /// Of so many replicas, as the Deployment's controller reckons.
 std::int64_t resolve(std::string share, std::int64_t replicas, bool rounds_up) {
   if (share.empty()) share = "25%";  // the server's default
@@ -28,6 +22,12 @@ std::int64_t resolve(std::string share, std::int64_t replicas, bool rounds_up) {
 }
 
 }  // namespace
+
+std::string rounded(Duration duration) {
+  return format_duration(duration < std::chrono::milliseconds(10)
+                             ? std::chrono::round<std::chrono::microseconds>(duration)
+                             : std::chrono::round<std::chrono::milliseconds>(duration));
+}
 
 bool Findings::fail(const std::string& what, const std::string& why) {
   out_ << "FAIL " << what << ": " << why << std::endl;

@@ -19,12 +19,17 @@ class Findings {
   void note(const std::string& what) { out_ << "note " << what << std::endl; }
   /// `why` is the reason and the mend. False.
   bool fail(const std::string& what, const std::string& why);
+  /// What is no finding, in whole lines.
+  void tell(const std::string& lines) { out_ << lines << std::flush; }
   bool all_well() const { return all_well_; }
 
  private:
   std::ostream& out_;
   bool all_well_ = true;
 };
+
+/// As people read it: in whole milliseconds, or in microseconds below ten of them.
+std::string rounded(election::Duration duration);
 
 /// The latencies of some LISTs against the request timeout: the slowest must fit in it, half of
 /// them in half of it, because the same server under load has to fit too.

@@ -71,6 +71,16 @@ TEST(Commands, BadUsageExitsTwoWithOneLine) {
       {{"wait", "--timeout=-1s"}, "a duration is a number"},
       {{"exec"}, "exec: needs a command; write baton exec -- COMMAND"},
       {{"install"}, "needs a PATH"},
+      {{"check", "--measure", "0s", "--election=a"},
+       "check: --measure: \"0s\": must lie between 1s and 1h; write at least 1s"},
+      {{"check", "--election=a", "--measure=10h"},
+       "check: --measure: \"10h\": must lie between 1s and 1h; write at most 1h"},
+      {{"check", "--election=a", "--measure", "-5s"},
+       "check: --measure: \"-5s\": a duration is a number and a unit"},
+      {{"check", "--measure=60", "--election=a"}, "as in 90s or 1m30s; write 60s"},
+      {{"check", "--measure=", "--election=a"}, "check: --measure: \"\": a duration is"},
+      {{"check", "--election=a", "--measure"}, "--measure: needs a value, DURATION"},
+      {{"check", "--measure=1s", "--election=a", "--measure=2s"}, "--measure: is given twice"},
       {{"help", "nothing"}, "no such command"},
   };
   for (const auto& [arguments, part] : cases) {
@@ -80,6 +90,15 @@ TEST(Commands, BadUsageExitsTwoWithOneLine) {
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
     EXPECT_EQ(outcome.out, "");
   }
+}
+
+TEST(Commands, ALeaseToMeasureNeedsANameToo) {
+  const std::string election(250, 'a');
+  const Outcome outcome = run_cli({"check", "--measure=1s", "--election=" + election});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.out, "FAIL configuration: --measure writes to the Lease " + election +
+                             "-measure: has 258 characters; a DNS subdomain (RFC 1123) has at most "
+                             "253; choose a shorter name\n");
 }
 
 TEST(Commands, HelpExplainsEveryCommandAndSetting) {
