@@ -1,6 +1,7 @@
 // What `baton check --measure` recommends is what runs: behind a proxy that adds nothing, 50 ms or
-// 300 ms to every answer it recommends three different timings, and no term is lost with them.
-// BATON_TEST_MEASURED_SECONDS: how long each is run (20); measured is half as long, at most 60 s.
+// 300 ms to every answer it recommends three different timings, and with each no term is lost
+// there. BATON_TEST_MEASURED_SECONDS: how long each is run (20); measured is half as long, at most
+// 60 s.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -53,23 +54,26 @@ class Network {
   std::unique_ptr<Proxy::Fault> fault_;
 };
 
-Recommendation measure_behind(int delay_ms) {
-  const Network network(delay_ms);
-  const auto length = std::min(length_of_run() / 2, seconds(60));
-  Process check({baton_program(), "check", "--kubeconfig=" + proxy().kubeconfig("candidate-0"),
-                 "--election=" + TestCluster::get().new_election(), "--profile=conservative",
-                 "--measure", std::to_string(length.count()) + "s"},
-                {}, make_folder("measure") + "/log");
-  const auto ended = check.wait(2 * length + kBound);
-  EXPECT_TRUE(ended && !ended->by_signal && ended->code == 0) << check.output();
-  std::cout << "behind " << delay_ms << " ms:\n" << check.output() << std::flush;
-  return recommended(check.output());
+std::unique_ptr<Process> start_to_measure(seconds length, const std::vector<std::string>& flags) {
+  std::vector<std::string> command = {baton_program(), "check",
+                                      "--kubeconfig=" + proxy().kubeconfig("candidate-0"),
+                                      "--election=" + TestCluster::get().new_election(),
+                                      "--measure=" + std::to_string(length.count()) + "s"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  return std::make_unique<Process>(command, Process::Environment{},
+                                   make_folder("measure") + "/log");
 }
 
-/// With two candidates; the leader renews all the while, and it stays the one that leads.
-void expect_to_hold(const Recommendation& recommendation, int delay_ms) {
-  SCOPED_TRACE("behind " + std::to_string(delay_ms) + " ms");
-  const Network network(delay_ms);
+Recommendation measure() {
+  const auto length = std::min(length_of_run() / 2, seconds(60));
+  const auto check = start_to_measure(length, {"--profile=conservative"});
+  EXPECT_TRUE(check->wait(length + kBound)) << check->output();
+  std::cout << check->output() << std::flush;
+  return recommended(check->output());
+}
+
+/// Whether the first of two candidates to lead renews, and stays the one that leads, all the while.
+bool is_held_by(const Recommendation& recommendation) {
   Stage stage({.with_applications = false,
                .change =
                    [&](BatonOptions& options) {
@@ -78,36 +82,59 @@ void expect_to_hold(const Recommendation& recommendation, int delay_ms) {
                    },
                .requests_per_s = 200});  // retries come after D/60
   const int leader = stage.leader();
-  ASSERT_GE(leader, 0);
+  if (leader < 0) return false;
   const std::int64_t end_ns = boottime_ns() + std::chrono::nanoseconds(length_of_run()).count();
-  while (boottime_ns() < end_ns) ASSERT_TRUE(stage.renews(leader, 1)) << stage.at(leader).log();
-  EXPECT_EQ(stage.terms(), 1U) << stage.at(leader).log();
+  while (stage.terms() == 1 && stage.renews(leader, 1)) {
+    if (boottime_ns() >= end_ns) return stage.terms() == 1;
+  }
+  std::cout << stage.at(leader).log() << std::flush;
+  return false;
 }
 
-TEST(Measured, WhatIsRecommendedHoldsThere) {
-  // 3 p99 of at least 300 ms and of at least 50 ms in 2 D / 15.
-  const Recommendation slow = measure_behind(300);
-  EXPECT_GE(slow.lease_duration_s, 7);
-  Recommendation middle, plain;
-  // Where the machine itself stands still for long, that decides instead: a quieter moment is
-  // waited for.
+struct Distance {
+  int delay_ms;
+  int least_s;  // R = 2 D / 15 is at least 3 p99, and each answer takes the delay
+};
+std::ostream& operator<<(std::ostream& out, const Distance& one) { return out << one.delay_ms; }
+
+class Measured : public testing::TestWithParam<Distance> {};
+
+// Where a term is lost all the same, the machine or the server has become worse than it was, and a
+// measurement at that time must say that the timings do not fit: then both begin anew.
+TEST_P(Measured, WhatIsRecommendedHoldsThere) {
+  const Network network(GetParam().delay_ms);
+  constexpr int kMostTries = 5;
+  bool is_held = false, fits = true;
+  for (int i = 0; i < kMostTries && !is_held; ++i) {
+    const Recommendation recommendation = measure();
+    ASSERT_GE(recommendation.lease_duration_s, GetParam().least_s);
+    const auto check = start_to_measure(length_of_run(), recommendation.flags);
+    is_held = is_held_by(recommendation);
+    const auto ended = check->wait(length_of_run() + kBound);
+    fits = ended && ended->code == 0;
+    if (!is_held) std::cout << check->output() << std::flush;
+    ASSERT_TRUE(is_held || !fits) << "lost with timings that are said to fit";
+  }
+  EXPECT_TRUE(is_held) << "this machine becomes worse each time";
+}
+
+INSTANTIATE_TEST_SUITE_P(DelayMs, Measured,
+                         testing::Values(Distance{0, 1}, Distance{50, 2}, Distance{300, 7}));
+
+// Where the machine itself stands still for long, that decides instead: a quieter moment is waited
+// for.
+TEST(MeasuredTwice, FartherAwayIsLonger) {
+  const auto behind = [](int delay_ms) {
+    const Network network(delay_ms);
+    return measure().lease_duration_s;
+  };
   const std::chrono::minutes bound(10);
   EXPECT_TRUE(wait_until(
       [&] {
-        middle = measure_behind(50);
-        return middle.lease_duration_s < slow.lease_duration_s;
+        const int near = behind(0), middle = behind(50), far = behind(300);
+        return near < middle && middle < far;
       },
       bound));
-  EXPECT_GE(middle.lease_duration_s, 2);
-  EXPECT_TRUE(wait_until(
-      [&] {
-        plain = measure_behind(0);
-        return plain.lease_duration_s < middle.lease_duration_s;
-      },
-      bound));
-  expect_to_hold(plain, 0);
-  expect_to_hold(middle, 50);
-  expect_to_hold(slow, 300);
 }
 
 }  // namespace
