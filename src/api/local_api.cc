@@ -91,17 +91,18 @@ void LocalApi::events(const Call& call) {
   const std::string name = call.text("name");
   const bool holds = call.flag("hold");
   if (holds && refuse_name(call)) return;
-  if (!server_->try_hold(*call.exchange)) {
-    Response answer = error_answer(503, "too many requests wait already; call again later");
-    answer.headers.emplace_back("Retry-After", "1");
-    return call.exchange->reply(std::move(answer));
-  }
+  if (refuse_one_too_many(call)) return;
   if (holds) context_.ledger->opened(name);
-  waiters_.stream(call.exchange, [this, holds, name](bool by_peer) {
+  waiters_.stream(call.exchange, Waiters::Audience::application, [this, holds, name](bool by_peer) {
     if (!holds) return;
     context_.ledger->closed(name, by_peer, context_.board->answers());
     post_proof();
   });
+}
+
+void LocalApi::ui_events(const Call& call) {
+  if (refuse_one_too_many(call)) return;
+  waiters_.stream(call.exchange, Waiters::Audience::people, [](bool) {});
 }
 
 void LocalApi::token(const Call& call) {
@@ -212,6 +213,15 @@ bool LocalApi::refuse_name(const Call& call) const {
   return !complaint.empty();
 }
 
+/// A stream takes a place among those who wait.
+bool LocalApi::refuse_one_too_many(const Call& call) {
+  if (server_->try_hold(*call.exchange)) return false;
+  Response answer = error_answer(503, "too many requests wait already; call again later");
+  answer.headers.emplace_back("Retry-After", "1");
+  call.exchange->reply(std::move(answer));
+  return true;
+}
+
 /// 200 once the term is neither led nor drained. Without `wait` the answer comes as soon as belief
 /// has ended, 202 if the release is still to come.
 void LocalApi::answer_when_released(const Call& call, const std::string& term_id) {
@@ -285,6 +295,11 @@ std::vector<Route> LocalApi::routes() {
       {}, {{"atLeast", Kind::token, "the lowest token wanted", {}, true}});
   add("GET, HEAD", "/", "The leader's Pod, as the retired leader-elector answered.",
       &LocalApi::name, {{200, "{\"name\":\"POD\"}, an empty name if there is none"}});
+  add("GET", "/ui/events", "What /ui shows: the status document, for people alone.",
+      &LocalApi::ui_events,
+      {{200, "{\"shown\":DOCUMENT} as server-sent events, two a second; no answer to act on"},
+       {503, "too many requests wait already"}});
+  add("GET, HEAD", "/ui", "The status in a browser.", &LocalApi::ui, {{200, "HTML"}});
   add("GET, HEAD", "/openapi.json", "This description.", nullptr, {{200, "OpenAPI 3"}});
   // Made when it is asked for first: it costs more than all else that a listener does at its start.
   all.back().handle = [this, text = std::string()](const Call& call) mutable {

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/document.h"
 #include "api/router.h"
+#include "api/ui.h"
 #include "api/waiters.h"
 
 namespace baton::api {
@@ -32,6 +33,8 @@ class LocalApi {
   // Reading.
   void leader(const Call& call);
   void events(const Call& call);
+  void ui(const Call& call) { call.exchange->reply(ui_answer()); }
+  void ui_events(const Call& call);
   void token(const Call& call);
   void name(const Call& call) { call.exchange->reply(name_answer(context_)); }
   // Control.
@@ -44,6 +47,7 @@ class LocalApi {
   http::Response document_answer(int status);
   bool refuse_other_term(const Call& call, const StatusView& view) const;
   bool refuse_name(const Call& call) const;
+  bool refuse_one_too_many(const Call& call);
   void answer_when_released(const Call& call, const std::string& term_id);
   void post_proof();
 

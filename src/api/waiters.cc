@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "base/text.h"
+
 namespace baton::api {
 namespace {
 
@@ -38,16 +40,17 @@ void Waiters::finish(std::list<Waiter>::iterator waiter, End end) {
   done.exchange->reply(done.answer(end));
 }
 
-void Waiters::stream(const std::shared_ptr<http::Exchange>& exchange,
+void Waiters::stream(const std::shared_ptr<http::Exchange>& exchange, Audience audience,
                      std::function<void(bool by_peer)> ended) {
   http::Response head = uncached(200, "text/event-stream", "");
   exchange->start_stream(std::move(head));
-  const auto stream = streams_.insert(streams_.end(), Stream{exchange, "", kLongAgo});
-  send(*stream);
+  const auto stream = streams_.insert(streams_.end(), Stream{exchange, audience, "", kLongAgo});
+  audience == Audience::people ? tick(stream) : send(*stream);
   arm_deadline(context_.board->read(), context_.now());
   arm_heartbeat();
   exchange->on_closed([this, stream, ended = std::move(ended)] {
     const bool by_peer = stream->exchange->closed_by_peer();
+    stream->cancel_tick();
     streams_.erase(stream);
     ended(by_peer);
   });
@@ -55,11 +58,20 @@ void Waiters::stream(const std::shared_ptr<http::Exchange>& exchange,
 
 void Waiters::send(Stream& stream) {
   const Instant now = context_.now();
-  const StatusView view = context_.board->read_for_answer(now);
+  const bool for_people = stream.audience == Audience::people;
+  const StatusView view =
+      for_people ? context_.board->read() : context_.board->read_for_answer(now);
   stream.revision = document_.revision(view, now);
   stream.deadline = deadline_shown(view, now);
+  std::string text = document_.text(view, now);
+  if (for_people) text = "{\"shown\":" + std::string(trim(text)) + "}\n";
   // The document ends with a newline; an empty line ends the event.
-  stream.exchange->write("id: " + stream.revision + "\ndata: " + document_.text(view, now) + "\n");
+  stream.exchange->write("id: " + stream.revision + "\ndata: " + text + "\n");
+}
+
+void Waiters::tick(std::list<Stream>::iterator stream) {
+  send(*stream);
+  stream->cancel_tick = server_->after(kTick, [this, stream] { tick(stream); });
 }
 
 void Waiters::look() {

@@ -26,9 +26,15 @@ class Waiters {
   void hold(const std::shared_ptr<http::Exchange>& exchange, Duration limit, Condition condition,
             Answer answer);
 
+  /// What an application is told counts as handed out (section 5 e). People act on no validity:
+  /// they are told {"shown":DOCUMENT}, in which nobody who looks for an answer finds one, and at
+  /// least every kTick, since a browser's script hears no comments.
+  enum class Audience { application, people };
+  static constexpr Duration kTick = std::chrono::milliseconds(500);
+
   /// Sends the document as server-sent events until the connection ends, then calls `ended`. The
   /// server holds a place for the exchange.
-  void stream(const std::shared_ptr<http::Exchange>& exchange,
+  void stream(const std::shared_ptr<http::Exchange>& exchange, Audience audience,
               std::function<void(bool by_peer)> ended);
 
   /// Answers and tells all whose turn it is.
@@ -45,12 +51,15 @@ class Waiters {
   };
   struct Stream {
     std::shared_ptr<http::Exchange> exchange;
+    Audience audience;
     std::string revision;
     Instant deadline = kLongAgo;
+    std::function<void()> cancel_tick = [] {};
   };
 
   void finish(std::list<Waiter>::iterator waiter, End end);
   void send(Stream& stream);
+  void tick(std::list<Stream>::iterator stream);
   void arm_deadline(const StatusView& view, Instant now);
   void arm_heartbeat();
 

@@ -133,7 +133,7 @@ TEST_F(RouterTest, TheDescriptionHasEveryRoute) {
   }
   EXPECT_EQ(paths, (std::set<std::string>{"/", "/leader", "/leader/events", "/token", "/resign",
                                           "/drained", "/ready-to-lead", "/fencing/rejections",
-                                          "/token/advance", "/openapi.json"}));
+                                          "/token/advance", "/ui", "/ui/events", "/openapi.json"}));
   EXPECT_EQ(description["paths"]["/drained"]["post"]["requestBody"]["content"]["application/json"]
                        ["schema"]["required"],
             json::array({"termId"}));
@@ -208,6 +208,7 @@ TEST_F(RouterTest, Probes) {
   EXPECT_EQ(probe(probes, "/livez", "POST")->answer.status, 405) << "read-only";
   EXPECT_EQ(probe(probes, "/resign", "POST")->answer.status, 404) << "no control on the Pod's IP";
   EXPECT_EQ(probe(probes, "/leader")->answer.status, 404);
+  EXPECT_EQ(probe(probes, "/ui")->answer.status, 404);
 }
 
 // Section 4: /readyz is 200 in all but starting, degraded, blocked, stopped.
@@ -266,6 +267,7 @@ TEST_F(RouterTest, LegacyListener) {
   EXPECT_EQ(probe(legacy, "/livez")->answer.status, 200);
   EXPECT_EQ(probe(legacy, "/resign", "POST")->answer.status, 404);
   EXPECT_EQ(probe(legacy, "/metrics")->answer.status, 404);
+  EXPECT_EQ(probe(legacy, "/ui")->answer.status, 404);
 }
 
 }  // namespace
