@@ -300,7 +300,9 @@ std::vector<Route> LocalApi::routes() {
       {{200, "{\"shown\":DOCUMENT} as server-sent events, two a second; no answer to act on"},
        {503, "too many requests wait already"}});
   add("GET, HEAD", "/ui", "The status in a browser.", &LocalApi::ui, {{200, "HTML"}});
+  all.back().is_static = true;
   add("GET, HEAD", "/openapi.json", "This description.", nullptr, {{200, "OpenAPI 3"}});
+  all.back().is_static = true;
   // Made when it is asked for first: it costs more than all else that a listener does at its start.
   all.back().handle = [this, text = std::string()](const Call& call) mutable {
     if (text.empty()) text = openapi(routes());

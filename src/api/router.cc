@@ -57,6 +57,15 @@ Refusal check_caller(const http::Exchange& exchange) {
   return {};
 }
 
+// A page of another site may load an image or a frame from here, and then sends no Origin.
+Refusal check_site(const http::Exchange& exchange) {
+  const std::string_view site = http::header(exchange.request().headers, "Sec-Fetch-Site");
+  if (site.empty() || site == "same-origin" || site == "none") return {};
+  return error_answer(403, "Sec-Fetch-Site: " + shown(site) +
+                               " is refused: pages of other sites may not call this; type its"
+                               " address into the browser");
+}
+
 Refusal check_value(const Field& field, const std::string& value) {
   const std::string head = std::string(field.name) + ": " + shown(value);
   switch (field.kind) {
@@ -198,6 +207,7 @@ http::Handler router(std::vector<Route> routes, Reach reach) {
     const Route* route = nullptr;
     if (reach == Reach::local) refusal = check_caller(*exchange);
     if (!refusal) refusal = find_route(*all, *exchange, route);
+    if (!refusal && reach == Reach::local && !route->is_static) refusal = check_site(*exchange);
     if (!refusal) refusal = check_call(*route, call);
     refusal ? exchange->reply(std::move(*refusal)) : route->handle(call);
   };

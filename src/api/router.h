@@ -1,8 +1,9 @@
 // One table of routes makes the dispatch, the refusals and /openapi.json. Immutable: any thread.
 //
-// Before a handler runs, the router has refused: a foreign Host or an Origin (local reach), an
-// unknown path (404), another method (405 with Allow), a POST without "Baton-Control: 1" (403),
-// and every parameter or body field that is unknown, doubled, missing or against its kind (400).
+// Before a handler runs, the router has refused: a foreign Host, an Origin, or what a browser asks
+// for a page of another site (local reach), an unknown path (404), another method (405 with Allow),
+// a POST without "Baton-Control: 1" (403), and every parameter or body field that is unknown,
+// doubled, missing or against its kind (400).
 #pragma once
 
 #include <functional>
@@ -55,10 +56,11 @@ struct Route {
   std::function<void(const Call&)> handle;
   std::vector<Answer> answers;
   std::vector<Field> query, body;
+  bool is_static = false;  // the same for everyone: a link on any page may open it
 };
 
 enum class Reach {
-  local,  // this machine's callers only: Host and Origin are checked
+  local,  // this machine's callers only: Host, Origin and Sec-Fetch-Site are checked
   open,
 };
 

@@ -47,6 +47,30 @@ TEST_F(RouterTest, WebPagesAreRefused) {
   }
 }
 
+// What an image, a frame or a link of another site asks for: it has no Origin.
+TEST_F(RouterTest, WhatAnotherSiteMakesABrowserAskForIsRefused) {
+  lead();
+  const auto ask = [this](const char* path, const char* site) {
+    return send({"GET", path, {{"Host", "localhost:4040"}, {"Sec-Fetch-Site", site}}, ""});
+  };
+  for (const char* site : {"cross-site", "same-site", "anything"}) {
+    for (const char* path : {"/leader", "/leader/events?hold=true", "/token", "/", "/ui/events"}) {
+      const Exchange refused = ask(path, site);
+      EXPECT_EQ(refused->answer.status, 403) << path << " " << site;
+      EXPECT_FALSE(refused->streams);
+    }
+    EXPECT_EQ(ask("/ui", site)->answer.status, 200) << "a link may open it";
+    EXPECT_EQ(ask("/openapi.json", site)->answer.status, 200);
+  }
+  EXPECT_EQ(board_->answers(), 0U);
+  EXPECT_EQ(
+      error(ask("/leader", "cross-site")),
+      "Sec-Fetch-Site: \"cross-site\" is refused: pages of other sites may not call this; type "
+      "its address into the browser");
+  EXPECT_EQ(ask("/leader", "same-origin")->answer.status, 200);
+  EXPECT_EQ(ask("/leader", "none")->answer.status, 200) << "typed in by a person";
+}
+
 TEST_F(RouterTest, EveryPostNeedsTheControlHeader) {
   lead();
   for (const char* path :
