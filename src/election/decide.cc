@@ -215,7 +215,8 @@ void Election::Impl::send_write(const Attempt& attempt, LeaseWrite write) {
 void Election::Impl::send_creation() {
   const Attempt attempt = new_attempt(WriteKind::create, "", 0);
   notice(NoticeKind::attempt, "creating the missing Lease (R5)");
-  send_write(attempt, creation(options_, std::max(memory_.seen, memory_.sent), attempt.id));
+  const Duration owed = std::max(memory_.debt, now_) - now_;
+  send_write(attempt, creation(options_, std::max(memory_.seen, memory_.sent), owed, attempt.id));
 }
 
 void Election::Impl::send_acquisition() {

@@ -51,8 +51,10 @@ Token next_token(const Memory& memory, Token floor) {
   return token <= kMaxToken ? token : 0;
 }
 
-LeaseWrite creation(const Options& options, Token highest, const std::string& attempt_id) {
-  const auto duration_s = whole(options.timings.lease_duration);
+LeaseWrite creation(const Options& options, Token highest, Duration owed,
+                    const std::string& attempt_id) {
+  const auto duration_s = std::max(whole(options.timings.lease_duration),
+                                   whole(std::chrono::ceil<std::chrono::seconds>(owed)));
   Annotations annotations{{annotation::kFormat, std::to_string(kRecordFormat)},
                           {annotation::kAttempt, attempt_id},
                           {annotation::kDuration, std::to_string(duration_s)}};

@@ -48,6 +48,12 @@
 #ifndef BLOW_SEEN
 #define BLOW_SEEN 0   /* 1: the blow comes when both have seen the record that it destroys */
 #endif
+#ifndef NEWCOMERS
+#define NEWCOMERS 0   /* of followers, another Pod takes the place: it has seen nothing */
+#endif
+#ifndef CREATOR_SAW
+#define CREATOR_SAW 0 /* 1: a missing Lease is created only by who saw it while it was there */
+#endif
 
 #define LEASE_DURATION(i) (i == 0 -> D : D1)
 #define RENEW_DEADLINE(i) (i == 0 -> V : V1)
@@ -59,7 +65,7 @@
 
 /* The store. */
 bool exists = 1;
-byte revision = 1, version = 1, writes = 0, blows = 0, restarts = 0;
+byte revision = 1, version = 1, writes = 0, blows = 0, restarts = 0, newcomers = 0;
 byte holder = 0;          /* 0 unheld, i + 1, FOREIGN */
 byte duration = 1;        /* leaseDurationSeconds */
 byte term_duration = D;   /* baton/duration; 0: not annotated */
@@ -94,6 +100,7 @@ byte known_version[2], known_holder[2], known_duration[2];
 byte since[2];             /* since receipt of this record */
 byte debt[2];              /* until it is over */
 byte barred[2];            /* until at-once paths are open again (R14) */
+bool saw[2];               /* a record: what is owed for one that is gone is known */
 
 #define WORKS(i) (validity[i] > 0 || earlier_validity[i] > 0)
 #define KNOWS_THE_NEWEST(i) (known[i] && known_version[i] == version)
@@ -199,9 +206,9 @@ inline take_in(i) {
   :: else
   fi;
 #endif
-  known[i] = 1; known_exists[i] = exists; known_version[i] = version;
+  known[i] = 1; known_exists[i] = exists; known_version[i] = version; saw[i] = saw[i] || exists;
   known_holder[i] = holder; known_released[i] = released; since[i] = 0;
-  known_duration[i] = (IS_BATONS -> CARRIED : LARGER(CARRIED, LEASE_DURATION(i)));
+  known_duration[i] = (!exists -> 0 : (IS_BATONS -> CARRIED : LARGER(CARRIED, LEASE_DURATION(i))));
   if
   :: debt[i] <= known_duration[i] + L -> debt[i] = 0            /* the wait is as long */
   :: else
@@ -258,6 +265,11 @@ inline hand_out(i, aged) {
 #define MISSING_IS_FREE(i) false
 #endif
 #define WAITED_OUT(i) (since[i] >= known_duration[i] + L && debt[i] == 0 && barred[i] == 0)
+#ifdef WEAK_CREATED_FOR_THE_OWN_D
+#define CREATED_FOR(i) LEASE_DURATION(i)
+#else
+#define CREATED_FOR(i) LARGER(LEASE_DURATION(i), debt[i])
+#endif
 #define MAY_ACQUIRE(i) \
   (MISSING_IS_FREE(i) || (known_exists[i] && (WAITED_OUT(i) || (SHORTCUTS(i) && (IS_RELEASED(i) || \
     (SHOWS_OWN_TERM(i) && validity[i] == 0 && L == 0) || (SHOWS_OWN_POD(i) && MAY_READOPT(i)))))))
@@ -299,6 +311,11 @@ inline give_up(i) {
 /* After the last write only answers that still can come hand anything out. */
 #define MATTERS (writes < MAX_WRITES || request[0] || request[1] || late[0] || late[1])
 
+inline forget(i) {
+  known[i] = 0; known_exists[i] = 0; known_released[i] = 0; known_version[i] = 0; saw[i] = 0;
+  known_holder[i] = 0; known_duration[i] = 0; since[i] = 0; debt[i] = 0; barred[i] = 0
+}
+
 proctype candidate(byte i) {
   do
   /* see(): an event or a LIST shows the newest version. */
@@ -312,10 +329,10 @@ proctype candidate(byte i) {
        :: term[i] != NO_TERM && holder != i + 1 -> end_term(i)          /* R11 */
        :: else
        fi }
-  /* R5: created at once, unheld, without the mark. */
-  :: atomic { MAY_SEND(i) && !known_exists[i] && !exists ->
-       exists = 1; holder = 0; released = 0; duration = LEASE_DURATION(i);
-       term_duration = LEASE_DURATION(i); new_version() }
+  /* R5: created at once, unheld, without the mark; what is owed is written into it. */
+  :: atomic { MAY_SEND(i) && !known_exists[i] && !exists && (saw[i] || !CREATOR_SAW) ->
+       exists = 1; holder = 0; released = 0; duration = CREATED_FOR(i);
+       term_duration = CREATED_FOR(i); new_version() }
   :: atomic { MAY_SEND(i) && term[i] == NO_TERM && MAY_ACQUIRE(i) ->
        if
        :: SHOWS_OWN_POD(i) -> adopted[i] = 1                            /* R19 */
@@ -389,8 +406,9 @@ proctype candidate(byte i) {
        :: else -> no_request(i)
        fi;
        validity[i] = 0; up[i] = 0; restarted[i] = 1; adopted[i] = 0;
-       known[i] = 0; known_exists[i] = 0; known_released[i] = 0; known_version[i] = 0;
-       known_holder[i] = 0; known_duration[i] = 0; since[i] = 0; debt[i] = 0; barred[i] = 0 }
+       forget(i) }
+  :: atomic { newcomers < NEWCOMERS && term[i] == NO_TERM && !WORKS(i) && !request[i] && !late[i] ->
+       newcomers++; forget(i) }
   od
 }
 

@@ -91,7 +91,7 @@ WriteReply ApiServer::write(ProcessId from, const LeaseWrite& write, const std::
   }
   if (store_.revision() != before) {
     invariants_.applied(from, write, *lease_json_.decode(stored.object), sent_at);
-    committed(to_string(write.kind));
+    committed(to_string(write.kind), world_.now() < strip_until_);
     if (write.kind == WriteKind::acquire && world_.now() < ambush_until_) {
       ambush();
     }
@@ -103,7 +103,7 @@ devserver::Subscription ApiServer::watch(election::Revision from, devserver::Wat
   return store_.subscribe(kScope, from, std::move(watcher));
 }
 
-void ApiServer::committed(const std::string& who) {
+void ApiServer::committed(const std::string& who, bool by_hand) {
   current_ = lease_json_.decode(get());
   if (current_ != nullptr) {
     // A record that comes back byte for byte is as old as it was: its holder renewed nothing since.
@@ -117,7 +117,7 @@ void ApiServer::committed(const std::string& who) {
     world_.say("    server: revision ", store_.revision(), " by ", who, ": ",
                current_ == nullptr ? "no Lease" : described(*current_));
   }
-  invariants_.record_became(current_.get(), store_.revision());
+  invariants_.record_became(current_.get(), store_.revision(), by_hand);
   snapshots_.emplace_back(world_.now(), store_.snapshot());
   if (snapshots_.size() > kSnapshots) {
     snapshots_.pop_front();
@@ -131,9 +131,10 @@ Time ApiServer::since(const election::Lease& lease) const {
 
 devserver::Stored ApiServer::put(json body, const std::string& who) {
   body["spec"]["renewTime"] = stamp();
+  const bool creates = current_ == nullptr;
   const devserver::Stored stored = store_.put(kLeaseKey, std::move(body));
   if (stored.object != nullptr) {
-    committed(who);
+    committed(who, creates);
   }
   return stored;
 }
@@ -145,7 +146,7 @@ bool ApiServer::edit(const std::string& who, const std::function<void(LeaseParts
   json body = *get();
   change(parts(body));
   store_.overwrite(kLeaseKey, std::move(body));
-  committed("hand: " + who);
+  committed("hand: " + who, true);
   return true;
 }
 
@@ -154,7 +155,7 @@ bool ApiServer::remove(const std::string& who) {
     return false;
   }
   store_.remove(kLeaseKey);
-  committed("hand: " + who);
+  committed("hand: " + who, true);
   return true;
 }
 
@@ -168,7 +169,7 @@ bool ApiServer::create(const std::string& holder, std::int64_t duration_s, bool 
         std::to_string(std::max<election::Token>(1, invariants_.highest_acquired()));
   }
   store_.create(kLeaseKey, std::move(body));
-  committed("hand: create");
+  committed("hand: create", true);
   return true;
 }
 
@@ -225,7 +226,7 @@ bool ApiServer::restore(Duration age, election::Revision bump, Duration downtime
   go_down_until(world_.now() + downtime);
   const election::Revision lost = bump > 0 ? store_.revision() - snapshot.revision : 0;
   store_.restore(snapshot, lost + bump);
-  committed("restore");
+  committed("restore", true);
   return true;
 }
 

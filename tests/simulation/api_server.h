@@ -99,7 +99,7 @@ class ApiServer {
 
  private:
   void ambush();
-  void committed(const std::string& who);
+  void committed(const std::string& who, bool by_hand);
   std::string stamp(Duration error = Duration{0}) const;
 
   World& world_;

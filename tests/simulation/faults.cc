@@ -29,12 +29,6 @@ struct Faults {
     s.world_.at(until, [&s] { s.server_.mend_record(); });
     return edit(s, what, change);
   }
-  // What destroys the duration of a term that candidates with a shorter one must wait for.
-  static void forgets_duration(Simulation& s) {
-    if (s.mixed_) {
-      s.invariants_.not_covered(Limit::longer_d_forgotten);
-    }
-  }
   static Machine& machine(Replica& victim) { return victim.machine_; }
   static bool link(Simulation& s, Replica& victim, Time Link::*member, Time until) {
     Time& end = victim.link().*member;
@@ -51,11 +45,7 @@ struct Faults {
     if (s.world_.now() + downtime > s.faults_end_) {
       return false;
     }
-    if (!s.server_.restore(random(s).between(1s, 25s), bump, downtime)) {
-      return false;
-    }
-    forgets_duration(s);
-    return true;
+    return s.server_.restore(random(s).between(1s, 25s), bump, downtime);
   }
 };
 
@@ -162,7 +152,6 @@ bool unhealthy(Simulation& s, Replica& victim, Time until) {
 }
 
 bool recreate(Simulation& s) {
-  F::forgets_duration(s);
   if (!F::server(s).remove("delete, to create again")) {
     return false;
   }
@@ -189,7 +178,6 @@ bool strip(Simulation& s, Time until) {
   static const std::vector<const char*> kKeys = {annotation::kTerm,         annotation::kAttempt,
                                                  annotation::kFencingToken, annotation::kDuration,
                                                  annotation::kHolder,       annotation::kReleased};
-  F::forgets_duration(s);
   F::server(s).strip({F::random(s).pick(kKeys)}, until);
   return true;
 }
@@ -223,21 +211,21 @@ const std::vector<Fault>& all_faults() {
       {"events repeated (F18)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::stale_until, until); }},
       {"events out of order (F19)", [](S& s, R& v, Time until) { return F::link(s, v, &Link::mixed_until, until); }},
       {"watch cache lags (F19)", [](S& s, R& v, Time until) { return lag(s, v, until); }},
-      {"Lease deleted (F20)", [](S& s, R&, Time) { F::forgets_duration(s); return F::server(s).remove("delete"); }},
+      {"Lease deleted (F20)", [](S& s, R&, Time) { return F::server(s).remove("delete"); }},
       {"Lease re-created (F20)", [](S& s, R&, Time) { return recreate(s); }},
-      {"acquisition undone (F20, F21)", [](S& s, R& v, Time until) { F::forgets_duration(s); F::server(s).ambush_until(until); v.tell(election::Resign{}); return true; }},
-      {"create forbidden (F20)", [](S& s, R&, Time until) { F::forgets_duration(s); F::server(s).forbid_create(until); return F::server(s).remove("delete"); }},
+      {"acquisition undone (F20, F21)", [](S& s, R& v, Time until) { F::server(s).ambush_until(until); v.tell(election::Resign{}); return true; }},
+      {"create forbidden (F20)", [](S& s, R&, Time until) { F::server(s).forbid_create(until); return F::server(s).remove("delete"); }},
       {"holder cleared (F21)", [](S& s, R&, Time) { return F::edit(s, "clear the holder", [](LeaseParts l, S&) { l.spec["holderIdentity"] = ""; }); }},
-      {"holder replaced (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "another holder", [](LeaseParts l, S& t) { if (F::random(t).chance(0.3)) { l.annotations.erase(annotation::kDuration); } l.spec["holderIdentity"] = "somebody-else"; l.spec["leaseDurationSeconds"] = F::random(t).chance(0.5) ? 1 : F::lease_duration_s(t); }); }},
+      {"holder replaced (F21)", [](S& s, R&, Time) { return F::edit(s, "another holder", [](LeaseParts l, S& t) { if (F::random(t).chance(0.3)) { l.annotations.erase(annotation::kDuration); } l.spec["holderIdentity"] = "somebody-else"; l.spec["leaseDurationSeconds"] = F::random(t).chance(0.5) ? 1 : F::lease_duration_s(t); }); }},
       {"duration shortened (F21)", [](S& s, R&, Time) { return F::edit(s, "shorten", [](LeaseParts l, S&) { l.spec["leaseDurationSeconds"] = 1; }); }},
       {"duration lengthened (F21)", [](S& s, R&, Time) { return F::edit(s, "lengthen", [](LeaseParts l, S& t) { l.spec["leaseDurationSeconds"] = 2 * F::lease_duration_s(t); }); }},
       {"duration removed (F21)", [](S& s, R&, Time) { return F::edit(s, "no duration", [](LeaseParts l, S&) { l.spec.erase("leaseDurationSeconds"); }); }},
       {"duration absurd (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "absurd duration", until, absurd); }},
-      {"spec removed (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "no spec", [](LeaseParts l, S&) { l.spec = nlohmann::json::object(); }); }},
-      {"annotations dropped (F21)", [](S& s, R&, Time) { F::forgets_duration(s); return F::edit(s, "drop annotations", [](LeaseParts l, S&) { l.annotations.clear(); }); }},
+      {"spec removed (F21)", [](S& s, R&, Time) { return F::edit(s, "no spec", [](LeaseParts l, S&) { l.spec = nlohmann::json::object(); }); }},
+      {"annotations dropped (F21)", [](S& s, R&, Time) { return F::edit(s, "drop annotations", [](LeaseParts l, S&) { l.annotations.clear(); }); }},
       {"label changed (F21)", [](S& s, R&, Time) { return F::edit(s, "label", [](LeaseParts l, S& t) { l.metadata["labels"]["x"] = std::to_string(F::random(t).below(1000)); }); }},
       {"strategy set (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "strategy", until, [](LeaseParts l, S& t) { l.spec["strategy"] = "OldestEmulationVersion"; if (F::random(t).chance(0.5)) { l.spec["preferredHolder"] = "x"; } }); }},
-      {"deletionTimestamp set (F21)", [](S& s, R&, Time until) { F::forgets_duration(s); return F::edit_until(s, "deleting", until, [](LeaseParts l, S&) { l.metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"; }); }},
+      {"deletionTimestamp set (F21)", [](S& s, R&, Time until) { return F::edit_until(s, "deleting", until, [](LeaseParts l, S&) { l.metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"; }); }},
       {"format of the future (F21)", [](S& s, R&, Time) { return F::edit(s, "format 2", [](LeaseParts l, S&) { l.annotations[annotation::kFormat] = "2"; }); }},
       {"token raised (F21)", [](S& s, R&, Time) { return F::edit(s, "raise the token", [](LeaseParts l, S&) { set_token(l, std::min(annotated(l), election::kMaxToken / 2) + 10'000'000); }); }},
       {"token lowered (F21)", [](S& s, R&, Time) { return F::edit(s, "lower the token", [](LeaseParts l, S& t) { set_token(l, annotated(l) - (F::random(t).chance(0.5) ? 1 : 100)); }); }},

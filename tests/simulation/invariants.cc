@@ -14,8 +14,9 @@ constexpr std::size_t kMaxViolations = 20;
 const std::set<int>& excluded(Limit limit) {
   static const std::set<int> kNone;
   static const std::map<Limit, std::set<int>> kExcluded = {
-      {Limit::frozen_clock, {1, 7}},      {Limit::restored_below, {1, 2, 3, 6, 7}},
-      {Limit::raised_token_lost, {2, 3}}, {Limit::longer_d_forgotten, {1}},
+      {Limit::frozen_clock, {1, 7}},
+      {Limit::restored_below, {1, 2, 3, 6, 7}},
+      {Limit::raised_token_lost, {2, 3}},
       {Limit::over_an_hour, {5}},
   };
   const auto found = kExcluded.find(limit);
@@ -26,6 +27,19 @@ Duration whole_seconds(std::int64_t s) { return std::chrono::seconds(s); }
 
 std::int64_t annotated_seconds(const election::Lease& lease, const char* key) {
   return parse_integer(lease.annotated(key), 0, 1'000'000).value_or(0);
+}
+
+// R4: what a record is waited out for, however short the waiting candidate's own D is.
+std::int64_t carried_s(const election::Lease& lease) {
+  return std::max(lease.duration_s.value_or(0), annotated_seconds(lease, annotation::kDuration));
+}
+
+std::int64_t carried_s(const election::LeaseWrite& write) {
+  const auto annotated = write.annotations.find(annotation::kDuration);
+  return std::max(write.duration_s,
+                  annotated == write.annotations.end()
+                      ? 0
+                      : parse_integer(annotated->second, 0, 1'000'000).value_or(0));
 }
 
 // As the process sees it: Sidecar::shown.
@@ -62,7 +76,7 @@ const char* to_string(Limit limit) {
     case Limit::frozen_clock: return "a machine frozen with its clocks";
     case Limit::restored_below: return "a store restored without a revision bump";
     case Limit::raised_token_lost: return "a token raised above the store's revision, then lost";
-    case Limit::longer_d_forgotten: return "different lease durations, and the record's destroyed";
+    case Limit::longer_d_forgotten: return "different lease durations, and a record's lost";
     case Limit::over_an_hour: return "a lease duration above an hour";
   }
   return "";
@@ -204,7 +218,6 @@ void Invariants::check_wait(const Process& process, const election::LeaseWrite& 
 void Invariants::saw(ProcessId id, const election::Lease& lease) {
   election::Token& highest = processes_[id].highest_seen;
   highest = std::max(highest, token_of(lease));
-  processes_[id].seen_terms.insert(lease.annotated(annotation::kTerm));
   // R10: what a webhook spoiled and a hand mended counts as sent from then on.
   const auto own = processes_[id].terms.find(lease.annotated(annotation::kTerm));
   if (own != processes_[id].terms.end() && lease.holder == processes_[id].facts.name &&
@@ -213,6 +226,7 @@ void Invariants::saw(ProcessId id, const election::Lease& lease) {
   }
   if (lease.version.value_or(0) > processes_[id].newest.version) {
     processes_[id].newest = {*lease.version, lease.holder, lease.annotated(annotation::kTerm)};
+    processes_[id].seen_terms.insert(lease.annotated(annotation::kTerm));
   }
 }
 
@@ -252,12 +266,30 @@ void Invariants::applied(ProcessId id, const election::LeaseWrite& write,
     highest_acquired_ = std::max(highest_acquired_, token);
     highest_recorded_ = std::max(highest_recorded_, token);
     process.terms[term] = {token, until, stored.version.value_or(0), stored_as_sent(write, stored)};
+  } else if (write.kind == election::WriteKind::create) {
+    check_creation(process, write);
   } else if (write.kind == election::WriteKind::renew && process.terms.contains(term)) {
     Term& renewed = process.terms[term];
     renewed.version = std::max(renewed.version, stored.version.value_or(0));
     if (stored_as_sent(write, stored)) {
       renewed.applied_until = std::max(renewed.applied_until, until);
     }
+  }
+}
+
+// R5: who saw the record that is gone says what is owed for it.
+void Invariants::check_creation(const Process& process, const election::LeaseWrite& write) {
+  if (carried_s(write) < recorded_s_ && !process.seen_terms.contains(recorded_term_)) {
+    duration_lost();
+  }
+}
+
+void Invariants::duration_lost() {
+  const auto is_other = [this](const Process& process) {
+    return process.facts.timings.lease_duration != processes_.front().facts.timings.lease_duration;
+  };
+  if (std::any_of(processes_.begin(), processes_.end(), is_other)) {
+    not_covered(Limit::longer_d_forgotten);
   }
 }
 
@@ -371,7 +403,16 @@ bool Invariants::resource_write(election::Token token, const std::string& term_i
   return is_taken;
 }
 
-void Invariants::record_became(const election::Lease* lease, election::Revision revision) {
+void Invariants::record_became(const election::Lease* lease, election::Revision revision,
+                               bool by_hand) {
+  if (lease != nullptr) {
+    if (by_hand && carried_s(*lease) < recorded_s_) {
+      duration_lost();
+    }
+    recorded_s_ = carried_s(*lease);
+    const std::string& term = lease->annotated(annotation::kTerm);
+    recorded_term_ = term.empty() ? recorded_term_ : term;
+  }
   const election::Token token = lease == nullptr ? 0 : token_of(*lease);
   if (token < highest_recorded_ && revision <= highest_recorded_) {  // the next may be as of now
     not_covered(Limit::raised_token_lost);

@@ -39,7 +39,8 @@ enum class Limit {
   frozen_clock,        // a machine frozen together with its clocks
   restored_below,      // a store restored without a revision bump
   raised_token_lost,   // a token above the store's revision, then lost with its record
-  longer_d_forgotten,  // candidates with different D, and the record's duration destroyed
+  longer_d_forgotten,  // candidates with different D, and a record's duration lost: by a hand, or
+                       // with a Lease that was created anew by who had not seen it
   over_an_hour,        // a duration above an hour: obeyed, with the state blocked
 };
 const char* to_string(Limit limit);
@@ -106,8 +107,9 @@ class Invariants {
   /// A write to a resource that checks tokens. Returns whether it was accepted.
   bool resource_write(election::Token token, const std::string& term_id);
 
-  /// After every change of the record, whoever made it.
-  void record_became(const election::Lease* lease, election::Revision revision);
+  /// After every change of the record, whoever made it. `by_hand`: what it carried
+  /// may be lost.
+  void record_became(const election::Lease* lease, election::Revision revision, bool by_hand);
   void not_covered(Limit limit);
 
   /// Another elector's candidate acts as the leader, or no longer does: that it does so beside one
@@ -165,6 +167,8 @@ class Invariants {
 
   bool may_write_at_once(const Process& process, const election::LeaseWrite& write) const;
   void check_wait(const Process& process, const election::LeaseWrite& write, Time since);
+  void check_creation(const Process& process, const election::LeaseWrite& write);
+  void duration_lost();
   bool may_have_forgotten(const Process& process, const std::string& term_id) const;
   void check_alone(const Process& process);
   void check_backed(const Process& process, const election::Status& status);
@@ -176,6 +180,8 @@ class Invariants {
   std::map<std::string, election::Token> terms_;  // of every applied acquisition
   election::Token highest_acquired_ = 0;
   election::Token highest_recorded_ = 0;
+  std::int64_t recorded_s_ = 0;  // what the newest record carries, also after its deletion
+  std::string recorded_term_;
   Resource fenced_{true};
   Resource unfenced_{false};
   std::map<election::Token, std::string> token_owner_;

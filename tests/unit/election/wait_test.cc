@@ -253,12 +253,34 @@ TEST_F(R5, TheHighestTokenKnownIsWrittenIntoTheNewLease) {
   EXPECT_EQ(a.lists, 2) << "a DELETED event alone creates nothing: a LIST has to show the absence";
 }
 
-// The validity of the deleted record is waited out although the new one carries less.
+// The validity of the deleted record is waited out, by its creator as by everybody.
 TEST_F(R5, TheDeletedRecordsDurationIsADebt) {
   world.store.create(held_lease("other", 40));
   Runner& a = follower();
   world.store.remove();
-  expect_waits(a, world.now + kOneWay, seconds(40));
+  expect_waits(a, world.now + 4 * kOneWay, seconds(40));  // event, LIST, PUT, event
+}
+
+// Who never saw the deleted record waits as long as who did: the new one says what is still owed.
+TEST_F(R5, WhatIsOwedIsWrittenIntoTheNewLease) {
+  world.store.create(held_lease("other", 40));
+  Runner& a = follower();
+  const Instant served_from = world.now + seconds(10);
+  a.fate = [&](const LeaseWrite* write) {
+    return write != nullptr && world.now < served_from ? failed(FailureKind::unavailable)
+                                                       : served();
+  };
+  world.store.remove();
+  const Instant owed_until = world.now + kOneWay + seconds(40);
+  ASSERT_TRUE(world.run_until_true([&] { return world.store.lease().has_value(); }));
+  const auto owed = std::chrono::ceil<seconds>(owed_until - a.written_at.back());
+  ASSERT_LT(owed, seconds(31));
+  EXPECT_EQ(world.store.lease()->annotations.at(annotation::kDuration),
+            std::to_string(owed.count()));
+  world.kill(a);
+  Runner& newcomer = world.add("b");
+  world.run_for(2 * kOneWay);
+  expect_waits(newcomer, world.now, owed);
 }
 
 // "Without that right: state blocked, reason 'Lease missing'."
