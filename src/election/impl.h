@@ -23,8 +23,8 @@ class Election::Impl {
   BATON_FIELDS(options_, times_, start_, self_, random_, status_, memory_, attempts_, term_,
                pending_, last_id_, must_read_, not_before_, list_sent_, list_failures_,
                write_failures_, list_refusal_, write_refusal_, creation_refusal_, last_failure_,
-               write_delta_, is_watching_, has_watch_delivered_, watch_heard_, watch_retry_at_,
-               watch_failures_, watch_id_, watch_refusal_, hold_off_until_, hold_off_key_,
+               write_delta_, is_watching_, has_watch_delivered_, watch_began_, watch_heard_,
+               watch_retry_at_, watch_failures_, watch_id_, watch_refusal_, hold_off_until_, hold_off_key_,
                is_released_, announced_until_, unhealthy_, contend_from_, advance_to_,
                adopted_until_, abandoned_term_, is_terminating_, is_only_container_replaced_,
                has_read_back_, has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_,
@@ -155,6 +155,7 @@ class Election::Impl {
   // The watch.
   bool is_watching_ = false;
   bool has_watch_delivered_ = false;  // also after the server ended it in good order (R16)
+  Instant watch_began_ = kLongAgo;
   Instant watch_heard_ = kLongAgo;
   Instant watch_retry_at_ = kLongAgo;
   int watch_failures_ = 0;  // in a row, without an event between

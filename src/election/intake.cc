@@ -173,7 +173,9 @@ void Election::Impl::on(const WatchEnded& event) {
   watch_failures_ = has_watch_delivered_ ? 1 : watch_failures_ + 1;
   if (event.failure.kind != FailureKind::ended) has_watch_delivered_ = false;
   watch_refusal_ = event.failure.kind == FailureKind::refused ? event.failure.what : "";
-  Duration delay = backoff(watch_failures_);
+  // R16: one that has told something goes on at once; but one that hardly lived is a loop's begin.
+  const bool goes_on = has_watch_delivered_ && now_ >= watch_began_ + times_.retry_max;
+  Duration delay = goes_on ? Duration::zero() : backoff(watch_failures_);
   if (event.failure.retry_after) {
     delay = std::max(delay, std::min<Duration>(*event.failure.retry_after, times_.lease_duration));
   }
@@ -183,6 +185,7 @@ void Election::Impl::on(const WatchEnded& event) {
 
 void Election::Impl::start_watch(Revision from) {
   is_watching_ = true;
+  watch_began_ = now_;
   watch_heard_ = now_;
   has_watch_delivered_ = false;
   out_.actions.emplace_back(StartWatch{++watch_id_, from});

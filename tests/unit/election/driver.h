@@ -131,6 +131,10 @@ class World {
   /// Its watch breaks, as an API server that restarts would do it; or ends for another reason.
   void break_watch(Runner& runner, FailureKind kind = FailureKind::unknown);
   void bookmark();
+  /// What happens at a later time, whoever is alive then.
+  void run_after(Duration delay, std::function<void()> act) {
+    schedule(now + delay, nullptr, std::move(act));
+  }
 
   void run_for(Duration duration) { run_until(now + duration); }
   void run_until(Instant until);

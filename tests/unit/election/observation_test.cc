@@ -368,7 +368,7 @@ TEST_F(R16, BookmarksKeepTheWatch) {
   EXPECT_EQ(a.status().state, State::following);
 }
 
-// "A watch that the server ended goes on from the newest revision known, without a LIST"
+// "A watch that the server ended goes on at once from the newest revision known, without a LIST"
 TEST_F(R16, AWatchThatTheServerEndedGoesOnWithoutAList) {
   world.store.hold_as_foreign("other", 15);
   Runner& a = world.add("a");
@@ -380,11 +380,26 @@ TEST_F(R16, AWatchThatTheServerEndedGoesOnWithoutAList) {
     const Revision told = i % 2 == 0 ? world.store.revision() : *world.store.lease()->version;
     world.run_for(seconds(1));
     world.break_watch(a, FailureKind::ended);
-    world.run_for(seconds(1));
+    world.run_for(Duration(1));
     EXPECT_EQ(a.watched_from.back(), told);
     EXPECT_TRUE(a.status().watch_live);
   }
   EXPECT_EQ(a.watched_from.size(), 6U);
+  EXPECT_EQ(a.lists, 1);
+}
+
+// A server that ends each watch soon after a word is not asked in a loop.
+TEST_F(R16, AWatchThatHardlyLivedGoesOnAfterTheRetryDelay) {
+  world.store.hold_as_foreign("other", 60);
+  Runner& a = world.add("a");
+  world.observer = [&](Runner& runner, const Event&, const Step& step) {
+    if (find<StartWatch>(step) == nullptr) return;
+    world.bookmark();
+    world.run_after(2 * kOneWay, [&] { world.break_watch(runner, FailureKind::ended); });
+  };
+  world.run_for(seconds(10));
+  EXPECT_GT(a.watched_from.size(), 10U);
+  EXPECT_LE(a.watched_from.size(), 41U) << "one per retry_min";
   EXPECT_EQ(a.lists, 1);
 }
 
