@@ -195,6 +195,24 @@ class Loader {
     for (const std::string& why : election::check_timings(draft_.settings.timings)) {
       fail("timings (" + origins + "): " + why);
     }
+    check_max_term();
+  }
+
+  void check_max_term() {
+    const Settings& settings = draft_.settings;
+    const auto least = election::kShortestMaxTerm * settings.timings.lease_duration;
+    if (settings.max_term == election::Duration::zero() || refused_.count("max-term") != 0) return;
+    if (settings.max_term < least) {
+      fail(line("max-term", given_["max-term"],
+                "must be 0s or at least 10 x the lease duration of " +
+                    format_duration(settings.timings.lease_duration) + "; write at least " +
+                    format_duration(least)));
+    }
+    if (settings.replicas == 1) {
+      fail(line("max-term", given_["max-term"],
+                "is of no use to a single replica (replicas is 1), which would only pause; remove "
+                "one of them"));
+    }
   }
 
   /// Gives the legacy --http its place: a loopback address is the local API's, and the local API's

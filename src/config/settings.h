@@ -49,6 +49,7 @@ struct Settings {
   election::Duration lock_delay{0};           // --lock-delay
   election::Token token_floor = 0;            // --token-floor
   election::Duration warm_up_limit{0};        // --warm-up-limit; 0: no warming
+  election::Duration max_term{0};             // --max-term; 0: none
   election::Duration grace_period{30'000'000'000};  // --grace-period
   std::vector<std::string> holders;                 // --holders
   std::string address;                              // --advertise-address, shown to others

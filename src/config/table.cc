@@ -299,6 +299,12 @@ const std::vector<Setting>& settings_table() {
        "How long a new leader may stay in the state warming until its application says "
        "ready-to-lead; 0s: no such state.",
        "0s to 1h", duration(&Settings::warm_up_limit, seconds(0), hours(1))},
+      {"max-term", "DURATION", "0s",
+       "How long a term may last: the leader then resigns as on request, and the others take over "
+       "by turns; 0s: as long as it can. If there is no other, nobody leads for one lease "
+       "duration.",
+       "0s, or 10 x lease-duration to 720h; needs replicas of 2 or more",
+       duration(&Settings::max_term, seconds(0), hours(720))},
       {"grace-period", "DURATION", "30s",
        "The Pod's terminationGracePeriodSeconds: an announced resignation expires after it.",
        "1s to 24h", duration(&Settings::grace_period, seconds(1), hours(24))},

@@ -56,6 +56,8 @@ enum class NoticeKind {
   watch_ended,
   history_went_back,  // R14
   blocked,            // entered the state blocked
+  control_obeyed,     // R18: the term ends since a person asked for it by an annotation
+  control_refused,    // R18: what a person asked for cannot be obeyed
 };
 struct Notice {
   NoticeKind kind;

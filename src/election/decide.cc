@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "election/controls.h"
 #include "election/impl.h"
 #include "election/record.h"
 #include "election/writes.h"
@@ -133,6 +134,9 @@ std::string Election::Impl::why_not_contend() const {
   if (is_terminating_) return "terminating";
   if (!unhealthy_.empty()) return "the application is unhealthy: " + unhealthy_;
   if (announced_until_ != kLongAgo) return "the end of the Pod was announced";
+  if (memory_.lease() != nullptr && pause_end(*memory_.lease(), now_) != kLongAgo) {
+    return pause_reason(*memory_.lease());
+  }
   if (hold_off_until_ != kLongAgo)
     return "held off after a resign, until another term is seen (R18)";
   return "";
@@ -150,6 +154,8 @@ Instant Election::Impl::own_turn() const {
 }
 
 Instant Election::Impl::own_go() const {
+  const Lease* lease = memory_.lease();
+  if (lease != nullptr && is_handed_over_to(self_, *lease)) return own_turn();
   // A LIST that shows the record as takeable wakes nobody else; and two that write at once cost
   // less than a wait that is a guess.
   constexpr int kNoHerd = 3;
@@ -224,6 +230,11 @@ void Election::Impl::send_acquisition() {
   if (shows_own_pod(self_, base)) {  // R19
     const Duration carried = carried_duration(base, times_.lease_duration);
     adopted_until_ = std::max(adopted_until_, start_ + carried);
+  }
+  if (base.paused_until > now_) {  // this write drops it
+    if (const std::string why = refused_pause(base, now_); !why.empty()) {
+      notice(NoticeKind::control_refused, why);
+    }
   }
   constexpr std::size_t kTermsRemembered = 64;  // far more than can still be applied late
   const Token token = next_token(memory_, std::max(options_.token_floor, advance_to_));

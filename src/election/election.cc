@@ -13,6 +13,8 @@ Election::Impl::Impl(Options options, Instant start)
            .incarnation = options_.incarnation,
            .lease_duration = times_.lease_duration,
            .lock_delay = options_.lock_delay,
+           .hand_over_window = 2 * times_.request_timeout,  // one try that hangs, and its read-back
+           .lost_terms = 0,
            .own_terms = {}};
   std::seed_seq seed{
       static_cast<std::uint32_t>(options_.seed), static_cast<std::uint32_t>(options_.seed >> 32),
@@ -33,6 +35,7 @@ Step Election::Impl::step(const Event& event, Instant now, Instant handed_out) {
     watch_heard_ = now_;  // before it counts as silent
   pass_time();
   std::visit([this](const auto& happened) { on(happened); }, event);
+  obey_controls();
   decide();
   report();
   return std::move(out_);

@@ -2,6 +2,7 @@
 // intake.cc, decide() in decide.cc, report() in report.cc; step() itself in election.cc.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <random>
 #include <string>
@@ -24,11 +25,11 @@ class Election::Impl {
                pending_, last_id_, must_read_, not_before_, list_sent_, list_failures_,
                write_failures_, list_refusal_, write_refusal_, creation_refusal_, last_failure_,
                write_delta_, is_watching_, has_watch_delivered_, watch_began_, watch_heard_,
-               watch_retry_at_, watch_failures_, watch_id_, watch_refusal_, hold_off_until_, hold_off_key_,
-               is_released_, announced_until_, unhealthy_, contend_from_, advance_to_,
-               adopted_until_, abandoned_term_, is_terminating_, is_only_container_replaced_,
-               has_read_back_, has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_,
-               said_no_, hears_list_, out_)
+               watch_retry_at_, watch_failures_, watch_id_, watch_refusal_, hold_off_until_,
+               hold_off_key_, is_released_, announced_until_, unhealthy_, contend_from_, is_paused_,
+               refused_controls_, lost_at_, advance_to_, adopted_until_, abandoned_term_,
+               is_terminating_, is_only_container_replaced_, has_read_back_, has_exited_,
+               dialed_for_, has_listed_, fresh_at_, now_, handed_out_, said_no_, hears_list_, out_)
 
  private:
   /// The one request under way.
@@ -85,6 +86,8 @@ class Election::Impl {
   void end_term(const std::string& reason, bool holds_off);
   void was_released();
   void hold_off();
+  void count_lost();
+  void obey_controls();
 
   // Deciding.
   void decide();
@@ -102,7 +105,8 @@ class Election::Impl {
   Attempt new_attempt(WriteKind kind, const std::string& term_id, Token token);
 
   // Readings of the state.
-  Instant outstanding() const;  // the end of the validity that this Pod has handed out
+  Instant max_term_end() const;  // kNever: there is none
+  Instant outstanding() const;   // the end of the validity that this Pod has handed out
   bool has_hard_proof() const;
   Instant release_from() const;
   std::string why_not_contend() const;
@@ -169,6 +173,9 @@ class Election::Impl {
   Instant announced_until_ = kLongAgo;
   std::string unhealthy_;  // why the application is; "" if it is not
   Instant contend_from_ = kLongAgo;
+  bool is_paused_ = false;        // as of the step before (R18)
+  std::string refused_controls_;  // the last that were said to be
+  std::deque<Instant> lost_at_;  // R18: own terms that lapsed within the last hour, the newest last
   Token advance_to_ = 0;
   Instant adopted_until_ = kLongAgo;  // R19: validity an earlier incarnation may have handed out
   std::string abandoned_term_;        // its release was given up

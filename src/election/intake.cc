@@ -22,6 +22,7 @@ void Election::Impl::pass_time() {
   if (term_ && term_->has_lapsed(now_)) {
     if (!term_->is_draining) {
       end_term("R2: no renewal was confirmed within the renew deadline", false);
+      lost_at_.push_back(now_);
     } else if (now_ >= term_->sent + times_.lease_duration) {
       // Whoever saw the last renewal has waited it out by now: releasing would help nobody.
       abandoned_term_ = term_->id;
@@ -29,7 +30,11 @@ void Election::Impl::pass_time() {
     }
   } else if (term_ && term_->believes(now_) && !term_->is_ready && now_ >= term_->warm_until) {
     resign("the application was not ready to lead within the warm-up limit");
+  } else if (term_ && term_->believes(now_) && now_ >= max_term_end() &&
+             term_->failed_because.empty()) {  // not while nobody could take over
+    resign("it has led for the maximum term (R18)");
   }
+  count_lost();
   // R16: 0.6 D + R leaves the time for a LIST and a new watch before a record of D expires.
   if (is_watching_ &&
       now_ >= watch_heard_ + times_.lease_duration * 3 / 5 + times_.request_timeout) {

@@ -36,6 +36,11 @@ inline constexpr const char* kLockDelay = "baton/lock-delay";  // whole seconds
 inline constexpr const char* kAddress = "baton/address";
 inline constexpr const char* kHolder = "baton/holder";
 inline constexpr const char* kFormat = "baton/format";
+// What people ask for: controls.h.
+inline constexpr const char* kPauseUntil = "baton/pause-until";  // RFC 3339
+inline constexpr const char* kResign = "baton/resign";  // the token of the term that is to end
+inline constexpr const char* kHandOverTo =
+    "baton/hand-over-to";  // "<Pod or identity>/<that token>"
 }  // namespace annotation
 
 /// One version of the Lease object.
@@ -48,10 +53,11 @@ struct Lease {
   std::string acquire_time;                // as found; shown to people, never compared with a clock
   std::string strategy;                    // coordinated election (R13); "" if absent
   std::string preferred_holder;            // coordinated election (R13); "" if absent
-  bool being_deleted = false;              // metadata.deletionTimestamp is set
+  Instant paused_until = kLongAgo;  // baton/pause-until, by who received it; kNever: unreadable
+  bool being_deleted = false;       // metadata.deletionTimestamp is set
   std::map<std::string, std::string> annotations;  // the baton/* ones only
   std::string spec;  // the whole spec as canonical text: two versions with equal spec text,
-                     // uid and baton/* annotations are the same record for R4
+                     // uid and baton/* annotations, the controls apart, are the same for R4
   std::string raw;   // the object as received, for the codec; "" in the simulator
 
   /// The value of a baton/* annotation, "" if absent.
@@ -61,12 +67,12 @@ struct Lease {
   template <typename Self, typename Visit>
   static void visit_fields(Self& self, Visit visit) {
     auto& [uid, version, holder, duration_s, transitions, acquire_time, strategy, preferred_holder,
-           being_deleted, annotations, spec, raw] = self;
+           paused_until, being_deleted, annotations, spec, raw] = self;
     visit(
         "uid, version, holder, duration_s, transitions, acquire_time, strategy, "
-        "preferred_holder, being_deleted, annotations, spec",
+        "preferred_holder, paused_until, being_deleted, annotations, spec",
         uid, version, holder, duration_s, transitions, acquire_time, strategy, preferred_holder,
-        being_deleted, annotations, spec);
+        paused_until, being_deleted, annotations, spec);
   }
 };
 

@@ -51,6 +51,8 @@ const char* to_string(NoticeKind kind) {
     case NoticeKind::watch_ended: return "watch_ended";
     case NoticeKind::history_went_back: return "history_went_back";
     case NoticeKind::blocked: return "blocked";
+    case NoticeKind::control_obeyed: return "control_obeyed";
+    case NoticeKind::control_refused: return "control_refused";
   }
   return "";
 }

@@ -27,6 +27,9 @@ struct Timings {
 /// that they break: the values, the rule and the mend.
 std::vector<std::string> check_timings(const Timings& timings);
 
+/// R18: a maximum term below this costs more hand-overs than it spreads the work.
+inline constexpr int kShortestMaxTerm = 10;  // times D
+
 struct Options {
   std::string identity;     // holderIdentity, unique per process start
   std::string incarnation;  // "<pod UID>/<boot id>/<network namespace inode>"; "" forbids R19
@@ -37,12 +40,13 @@ struct Options {
   Duration lock_delay{0};            // L of R18, whole seconds
   Token token_floor = 0;             // R7
   Duration warm_up_limit{0};         // > 0: wait for ready-to-lead, at most this long (warming)
+  Duration max_term{0};              // > 0: a term that has lasted this long is handed over (R18)
   Duration announcement{30'000'000'000};  // how long an announced resign holds (section 5)
   std::uint64_t seed = 0;                 // for term ids, attempts and jitter; from the runtime's
   std::uint64_t seed2 = 0;                // random device, 128 bits in all
 
   BATON_FIELDS(identity, incarnation, address, timings, replicas, write_delta, lock_delay,
-               token_floor, warm_up_limit, announcement, seed, seed2)
+               token_floor, warm_up_limit, max_term, announcement, seed, seed2)
 };
 
 }  // namespace baton::election

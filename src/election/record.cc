@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "election/controls.h"
+
 namespace baton::election {
 namespace {
 
@@ -16,6 +18,18 @@ std::int64_t positive_integer(const std::string& text) {
   if (result.ptr != end) return 0;
   if (result.ec == std::errc::result_out_of_range) return std::numeric_limits<std::int64_t>::max();
   return result.ec == std::errc() ? value : 0;
+}
+
+bool is_same(const std::map<std::string, std::string>& one,
+             const std::map<std::string, std::string>& other) {
+  auto here = one.begin();
+  auto there = other.begin();
+  while (true) {
+    while (here != one.end() && is_control(here->first)) ++here;
+    while (there != other.end() && is_control(there->first)) ++there;
+    if (here == one.end() || there == other.end()) return here == one.end() && there == other.end();
+    if (*here++ != *there++) return false;
+  }
 }
 
 bool describes_holder(const Lease& lease) {
@@ -69,7 +83,8 @@ bool shows_term(const Lease& lease, const std::string& identity, const std::stri
 }
 
 bool is_same_record(const Lease& one, const Lease& other) {
-  return one.uid == other.uid && one.spec == other.spec && one.annotations == other.annotations;
+  return one.uid == other.uid && one.spec == other.spec &&
+         is_same(one.annotations, other.annotations);
 }
 
 Duration carried_duration(const Lease& lease, Duration own) {

@@ -44,7 +44,7 @@ std::string release_mark(const Lease& lease);
 /// The record names `identity` as the holder, in the term `term_id`.
 bool shows_term(const Lease& lease, const std::string& identity, const std::string& term_id);
 
-/// R4: uid, spec and baton/* are equal; labels and other annotations do not count.
+/// R4: uid, spec and baton/* are equal; labels, other annotations and controls do not count.
 bool is_same_record(const Lease& one, const Lease& other);
 
 /// max(leaseDurationSeconds, baton/duration); `own` where the record carries neither.

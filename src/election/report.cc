@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "election/controls.h"
 #include "election/impl.h"
 #include "election/record.h"
 
@@ -110,6 +111,7 @@ void Election::Impl::wake_for_timers() {
   if (has_exited_) return;
   wake(announced_until_);
   wake(hold_off_until_);
+  if (memory_.lease() != nullptr) wake(pause_end(*memory_.lease(), now_));
   if (is_watching_) {
     wake(watch_heard_ + times_.lease_duration * 3 / 5 + times_.request_timeout);
   }
@@ -117,6 +119,7 @@ void Election::Impl::wake_for_timers() {
   wake(term_->deadline);
   if (term_->is_draining) wake(term_->sent + times_.lease_duration);
   if (!term_->is_ready) wake(term_->warm_until);
+  if (!term_->is_draining) wake(max_term_end());
 }
 
 void Election::Impl::notice(NoticeKind kind, std::string reason, Duration took) {

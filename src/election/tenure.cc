@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "election/controls.h"
 #include "election/impl.h"
 #include "election/record.h"
 
@@ -124,6 +125,7 @@ void Election::Impl::begin_term(const Attempt& attempt, const Lease& lease) {
                .uid = attempt.uid,
                .version = *lease.version,
                .sent = attempt.sent,
+               .began = now_,
                .deadline = attempt.sent + times_.renew_deadline,
                .renew_at = attempt.sent + times_.renew_period};
   if (options_.warm_up_limit > Duration::zero()) {
@@ -196,6 +198,47 @@ void Election::Impl::was_released() {
   term_.reset();
   hold_off();
   is_released_ = true;
+}
+
+// R18: what people ask for. A pause that ends, by time or by hand, is no event of the record: a
+// LIST comes before the next acquisition (R7).
+void Election::Impl::obey_controls() {
+  const Lease* lease = memory_.lease();
+  const bool was_paused = is_paused_;
+  is_paused_ = lease != nullptr && pause_end(*lease, now_) != kLongAgo;
+  if (was_paused && !is_paused_) contend_from_ = now_;
+  const bool leads = term_ && term_->believes(now_) && lease != nullptr &&
+                     shows_term(*lease, self_.identity, term_->id);
+  if (!leads) return;
+  const std::string why = asked_to_resign(*lease, self_.identity, term_->token, now_);
+  if (!why.empty()) {
+    notice(NoticeKind::control_obeyed, why);
+    return resign(why);
+  }
+  std::string refused;
+  for (const auto& one : election::refused_controls(*lease, self_.identity, term_->token, now_)) {
+    refused += (refused.empty() ? "" : "; ") + one.why;
+  }
+  if (refused.empty() || refused == refused_controls_) return;
+  refused_controls_ = refused;
+  notice(NoticeKind::control_refused, refused);
+  term_->renew_at = now_;  // which drops them
+}
+
+Instant Election::Impl::max_term_end() const {
+  const bool has_none = options_.max_term == Duration::zero() || term_->began == kNever;
+  return has_none ? kNever : term_->began + options_.max_term;
+}
+
+// R18: only the number of those of the last hour counts, up to the fourth; a single replica has
+// nobody to leave the Lease to.
+void Election::Impl::count_lost() {
+  constexpr std::size_t kMost = 4;
+  while (!lost_at_.empty() &&
+         (now_ >= lost_at_.front() + std::chrono::hours(1) || lost_at_.size() > kMost)) {
+    lost_at_.pop_front();
+  }
+  self_.lost_terms = options_.replicas > 1 ? static_cast<int>(lost_at_.size()) : 0;
 }
 
 // R18: not for D, or until another term is seen.

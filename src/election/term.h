@@ -53,9 +53,10 @@ struct Term {
   std::string id;
   Token token = 0;
   std::string uid;
-  Revision version = 0;  // newest own write known to be applied
-  Instant sent;          // t_send of the write that the deadline rests on
-  Instant deadline;      // R2: sent + V; belief ends here
+  Revision version = 0;    // newest own write known to be applied
+  Instant sent;            // t_send of the write that the deadline rests on
+  Instant began = kNever;  // kNever: it never did, and is only released
+  Instant deadline;        // R2: sent + V; belief ends here
   Instant renew_at;
   Instant warm_until = kLongAgo;  // warming before this, unless ready
   bool is_ready = true;
@@ -68,8 +69,8 @@ struct Term {
   bool believes(Instant now) const { return !is_draining && now < deadline; }
   bool has_lapsed(Instant now) const { return now >= deadline; }
 
-  BATON_FIELDS(id, token, uid, version, sent, deadline, renew_at, warm_until, is_ready, is_draining,
-               is_announced, drain_reason, proof, failed_because)
+  BATON_FIELDS(id, token, uid, version, sent, began, deadline, renew_at, warm_until, is_ready,
+               is_draining, is_announced, drain_reason, proof, failed_because)
 };
 
 }  // namespace baton::election

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "election/controls.h"
 #include "election/record.h"
 
 namespace baton::election {
@@ -15,6 +16,12 @@ std::uint64_t hash(const std::string& text) {
   }
   value = (value ^ (value >> 33)) * 0xff51afd7ed558ccdULL;
   return value ^ (value >> 33);
+}
+
+// Changes with the token, so that no candidate is favoured for long; below kShares.
+constexpr std::int64_t kShares = std::int64_t{1} << 16;
+std::int64_t share(const std::string& identity, Token token) {
+  return static_cast<std::int64_t>(hash(identity + "/" + std::to_string(token)) >> 48);
 }
 
 std::string waiting_reason(const Memory& memory, const Lease& lease, Instant until, Duration wait) {
@@ -31,6 +38,26 @@ std::string waiting_reason(const Memory& memory, const Lease& lease, Instant unt
   }
   if (lease.holder.empty()) return "unheld but not released by its holder: waiting " + length;
   return "held by " + lease.holder + ": its term expires after " + length;
+}
+
+std::string back_off_reason(const Candidate& self) {
+  if (self.lost_terms < 2) return "";
+  return "left to others first, since this candidate lost several terms by the clock within an "
+         "hour (R18)";
+}
+
+Turn turn_after_release(const Candidate& self, const Observation& newest, Duration back_off,
+                        std::string* reason) {
+  if (is_handed_over_to(self, *newest.lease)) {
+    return {.from = newest.since, .grounds = "handed over to this candidate (R18)"};
+  }
+  if (heir(*newest.lease).empty()) {
+    if (reason != nullptr) *reason = back_off_reason(self);
+    return {.from = newest.since + back_off, .grounds = "released by its holder (R4)"};
+  }
+  if (reason != nullptr) *reason = heir_reason(*newest.lease);
+  return {.from = newest.since + std::max(back_off, self.hand_over_window),
+          .grounds = "released, and not taken by whom it was handed over to (R4, R18)"};
 }
 
 }  // namespace
@@ -73,19 +100,28 @@ Duration waiting_time(const Lease& lease, Duration own) {
   return is_held_by_baton(lease) ? carried : std::max(carried, own);
 }
 
+Duration back_off(const Candidate& self, Token token) {
+  if (self.lost_terms < 2) return Duration::zero();
+  const Duration most = self.lease_duration / (1 << std::max(5 - self.lost_terms, 1));
+  return (most + most * share(self.identity, token) / kShares) / 2;
+}
+
+bool is_handed_over_to(const Candidate& self, const Lease& lease) {
+  return is_released(lease) && is_name_of(heir(lease), self.identity);
+}
+
 Turn turn(const Memory& memory, const Candidate& self, Instant handed_out, std::string* reason) {
   const Observation& newest = *memory.newest;
   if (!newest.lease) return {.from = newest.since, .grounds = "the Lease is missing (R5)"};
   const Lease& lease = *newest.lease;
   const Duration lock_delay = std::max(self.lock_delay, carried_lock_delay(lease));
+  const Duration back_off = election::back_off(self, token_of(lease));
 
   const bool shortcuts =
       newest.since >= memory.barred_until && token_of(lease) >= memory.seen;  // R14
-  if (shortcuts && is_released(lease)) {
-    return {.from = newest.since, .grounds = "released by its holder (R4)"};
-  }
+  if (shortcuts && is_released(lease)) return turn_after_release(self, newest, back_off, reason);
   if (shortcuts && lock_delay == Duration::zero()) {
-    if (shows_own_term(self, lease)) {  // R10
+    if (back_off == Duration::zero() && shows_own_term(self, lease)) {  // R10
       if (reason != nullptr && handed_out > newest.since) {
         *reason = "validity handed out for the term before is still running";
       }
@@ -101,17 +137,21 @@ Turn turn(const Memory& memory, const Candidate& self, Instant handed_out, std::
   Instant from = std::max(newest.since + wait, memory.debt) + lock_delay;
   from = std::max(from, memory.barred_until);
   if (lease.holder == self.identity) from = std::max(from, handed_out);
-  if (reason != nullptr) *reason = waiting_reason(memory, lease, from, wait);
-  return {.from = from,
-          .grounds = lock_delay > Duration::zero() ? "waited out, its lock-delay too (R4, R18)"
-                                                   : "waited out (R4)",
+  if (reason != nullptr) {
+    *reason = waiting_reason(memory, lease, from, wait);
+    if (back_off > Duration::zero()) *reason += "; " + back_off_reason(self);
+  }
+  return {.from = from + back_off,
+          .grounds = back_off > Duration::zero() ? "waited out, and left to others first (R4, R18)"
+                     : lock_delay > Duration::zero() ? "waited out, its lock-delay too (R4, R18)"
+                                                     : "waited out (R4)",
           .is_too_long = from > newest.since + kLongestTerm};
 }
 
 Duration spread(const std::string& identity, Token token, int replicas, Duration delta) {
   const std::int64_t followers = std::max(replicas - 1, 1);
-  const auto share = static_cast<std::int64_t>(hash(identity + "/" + std::to_string(token)) >> 48);
-  return delta * (share * followers >> 16);  // whole ones: whoever has the same place goes at once
+  // Whole ones: whoever has the same place goes at once.
+  return delta * (share(identity, token) * followers / kShares);
 }
 
 }  // namespace baton::election

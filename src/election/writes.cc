@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "election/controls.h"
 #include "election/record.h"
 
 namespace baton::election {
@@ -71,6 +72,7 @@ LeaseWrite acquisition(const Options& options, const Lease& base, const Attempt&
   Annotations annotations = base.annotations;
   annotations.erase(annotation::kReleased);
   annotations.erase(annotation::kDraining);
+  std::erase_if(annotations, [](const auto& item) { return is_control(item.first); });  // of before
   describe_holder(annotations, options, attempt);
   // leaseTransitions is an int32 of the API; nothing rests on it but the mark's being of this term.
   const bool is_used_up = base.transitions >= std::numeric_limits<std::int32_t>::max();
@@ -85,6 +87,10 @@ LeaseWrite acquisition(const Options& options, const Lease& base, const Attempt&
 LeaseWrite renewal(const Options& options, const Lease& base, const Attempt& attempt,
                    bool is_draining) {
   Annotations annotations = base.annotations;
+  for (const RefusedControl& refused :
+       refused_controls(base, options.identity, attempt.token, attempt.sent)) {
+    annotations.erase(refused.key);
+  }
   describe_holder(annotations, options, attempt);
   if (is_draining) annotations[annotation::kDraining] = "true";
   return {.kind = WriteKind::renew,

@@ -79,6 +79,13 @@ std::string LeaseRequests::mend(const std::string& verb, int status) const {
          target_.namespace_name + "', to this identity";
 }
 
+std::int64_t LeaseRequests::date_of(const http::Reply& reply) const {
+  const auto date_s = parse_http_date(http::header(reply.response.headers, "Date"));
+  if (!date_s) return 0;
+  clock_->heard(*date_s, boot_now());
+  return *date_s;
+}
+
 ListAnswer LeaseClient::list(election::RequestId id) {
   const http::Reply reply = exchange(get(timeout_parameter()));
   if (reply.kind != IoKind::ok || reply.response.status != 200) {
@@ -88,6 +95,7 @@ ListAnswer LeaseClient::list(election::RequestId id) {
   if (!list) {
     return election::ListFailed{id, {FailureKind::garbled, {}, prefix("list") + list.error()}};
   }
+  if (list->lease) clock_->read_pause(*list->lease);
   return election::Listed{id, list->revision, std::move(list->lease)};
 }
 
@@ -111,6 +119,7 @@ WriteAnswer LeaseClient::write(election::RequestId id, const election::LeaseWrit
     connection_->close();
     return election::WriteFailed{id, {FailureKind::unknown, {}, prefix(verb) + lease.error()}};
   }
+  clock_->read_pause(*lease);
   return election::Written{id, std::move(*lease)};
 }
 
@@ -129,8 +138,7 @@ http::Reply LeaseClient::exchange(const http::Request& request) {
   const Instant until = deadline();
   if (std::string why = prepare(); !why.empty()) return {IoKind::not_sent, std::move(why), {}};
   http::Reply reply = connection_->exchange(request, until);
-  const auto date_s = parse_http_date(http::header(reply.response.headers, "Date"));
-  if (date_s) date_s_ = *date_s;
+  if (const std::int64_t date_s = date_of(reply); date_s != 0) date_s_ = date_s;
   // A client certificate is its connection's: one that was renewed needs a new one.
   if (reply.response.status == 401) connection_->close();
   return reply;
@@ -180,6 +188,7 @@ Failure LeaseWatch::stream(election::WatchId id, election::Revision from, int ti
           "&timeoutSeconds=" + std::to_string(timeout_s));
   const http::Reply reply = connection_->open_stream(watch, deadline());
   if (reply.kind != IoKind::ok || reply.response.status != 200) return failure("watch", reply);
+  date_of(reply);
   const Instant end = boot_now() + seconds(timeout_s) + kWatchOverrun;
   std::string error;
   while (const auto line = connection_->next_line(end, error)) {
@@ -190,6 +199,7 @@ Failure LeaseWatch::stream(election::WatchId id, election::Revision from, int ti
       return decoded.failure;
     }
     decoded.event->id = id;
+    if (decoded.event->lease) clock_->read_pause(*decoded.event->lease);
     sink(std::move(*decoded.event));
   }
   if (error.empty()) return {FailureKind::ended, {}, prefix("watch") + "ended by the server"};

@@ -11,6 +11,7 @@
 
 #include "election/event.h"
 #include "kube/cluster.h"
+#include "kube/server_clock.h"
 
 namespace baton::kube {
 
@@ -26,8 +27,11 @@ using WriteAnswer = std::variant<election::Written, election::WriteFailed>;
 /// What the requests to one Lease share: where they go and how their failures read.
 class LeaseRequests {
  public:
-  LeaseRequests(std::shared_ptr<Credentials> credentials, LeaseTarget target)
-      : credentials_(std::move(credentials)), target_(std::move(target)) {}
+  LeaseRequests(std::shared_ptr<Credentials> credentials, LeaseTarget target,
+                std::shared_ptr<ServerClock> clock = std::make_shared<ServerClock>())
+      : credentials_(std::move(credentials)),
+        target_(std::move(target)),
+        clock_(std::move(clock)) {}
 
  protected:
   /// `rest` follows ".../leases" in the path.
@@ -40,9 +44,12 @@ class LeaseRequests {
   std::string prefix(const std::string& verb) const;
   Instant deadline() const { return boot_now() + target_.request_timeout; }
   std::string timeout_parameter() const;
+  /// Tells the clock of the answer's Date, which it returns; 0 if there is none.
+  std::int64_t date_of(const http::Reply& reply) const;
 
   const std::shared_ptr<Credentials> credentials_;
   const LeaseTarget target_;
+  const std::shared_ptr<ServerClock> clock_;
 
  private:
   std::string mend(const std::string& verb, int status) const;

@@ -112,7 +112,9 @@ int last_of(election::WatchEventKind) {
 }
 int last_of(election::Proof) { return static_cast<int>(election::Proof::native_termination); }
 int last_of(election::WriteKind) { return static_cast<int>(election::WriteKind::release); }
-int last_of(election::NoticeKind) { return static_cast<int>(election::NoticeKind::blocked); }
+int last_of(election::NoticeKind) {
+  return static_cast<int>(election::NoticeKind::control_refused);
+}
 
 template <typename T>
 void read(const Json& json, T& value);

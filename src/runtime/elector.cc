@@ -41,8 +41,8 @@ Elector::Elector(election::Options options, Instant start,
       exited_(std::move(exited)),
       before_release_(std::move(before_release)),
       heartbeat_ns_(start.time_since_epoch().count()),
-      client_(credentials, target),
-      watch_(credentials, target) {}
+      client_(credentials, target, server_clock_),
+      watch_(credentials, target, server_clock_) {}
 
 Elector::~Elector() {
   stopping_ = true;

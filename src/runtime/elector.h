@@ -58,6 +58,7 @@ class Elector {
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> is_dial_queued_ = false;
 
+  const std::shared_ptr<kube::ServerClock> server_clock_ = std::make_shared<kube::ServerClock>();
   kube::LeaseClient client_;  // requests_'s thread only, apart from cancel() and server_date_s()
   kube::LeaseWatch watch_;    // watches_'s thread only, apart from cancel()
   Worker requests_, watches_;

@@ -21,10 +21,12 @@ Level level_of(NoticeKind kind) {
     case NoticeKind::extended:
     case NoticeKind::draining:
     case NoticeKind::released:
+    case NoticeKind::control_obeyed:
     case NoticeKind::watch_ended: return Level::info;
     case NoticeKind::lost:
     case NoticeKind::write_unsettled:
     case NoticeKind::list_failed:
+    case NoticeKind::control_refused:
     case NoticeKind::blocked: return Level::warning;
     case NoticeKind::history_went_back: return Level::error;
   }
@@ -67,10 +69,20 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {
     send_event(of_lease_, of_lease_.identity + " stopped leading");
   }
-  if (notice.kind == NoticeKind::history_went_back) {
+  const auto warn = [this](const std::string& what) {
     kube::ObjectEvent alarm = of_lease_;
     alarm.type = "Warning";
-    send_event(alarm, of_lease_.identity + " saw the Lease's history go back: " + notice.reason);
+    send_event(alarm, what);
+  };
+  if (notice.kind == NoticeKind::history_went_back) {
+    warn(of_lease_.identity + " saw the Lease's history go back: " + notice.reason);
+  }
+  // Who asked for it by kubectl reads there what came of it.
+  if (notice.kind == NoticeKind::control_obeyed) {
+    send_event(of_lease_, of_lease_.identity + " resigns: " + printable(notice.reason, 400));
+  }
+  if (notice.kind == NoticeKind::control_refused) {
+    warn(of_lease_.identity + " does not obey: " + printable(notice.reason, 400));
   }
   // Where people look when their Pod does not become Ready.
   if (notice.kind == NoticeKind::blocked && !of_pod_.uid.empty()) {

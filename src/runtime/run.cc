@@ -59,6 +59,7 @@ election::Options election_options(const config::Settings& settings, const Ident
   options.lock_delay = settings.lock_delay;
   options.token_floor = settings.token_floor;
   options.warm_up_limit = settings.warm_up_limit;
+  options.max_term = settings.max_term;
   options.announcement = settings.grace_period;
   options.seed = random_bits();
   options.seed2 = random_bits();

@@ -48,6 +48,7 @@ class Candidate {
     options.lock_delay = one_of<Duration>({0s, 10s});
     options.token_floor = one_of<Token>({0, 1000, kMaxToken});
     options.warm_up_limit = one_of<Duration>({0s, 20s});
+    options.max_term = one_of<Duration>({0s, 150s});
     return options;
   }
 
@@ -59,7 +60,7 @@ class Candidate {
   std::string value() {
     return one_of<const char*>({"", "me", "other", "t1", "t1/0", "0", "1", "15", "-1", "400",
                                 "99999999999999999999", "999999999999999999", "pod/boot/net",
-                                "x\ny"});
+                                "x\ny", "400/400", "me/400"});
   }
 
   /// What the newest write would have made of the Lease, bent here and there.
@@ -76,6 +77,9 @@ class Candidate {
     lease.version = revision();
     if (*lease.version < 1) lease.version.reset();  // as the codec has it
     for (auto bends = choices_.pick(4); bends > 0; --bends) bend(lease);
+    if (lease.annotations.count(annotation::kPauseUntil) != 0) {
+      lease.paused_until = one_of<Instant>({kLongAgo, kNever, now_ - 1s, now_ + 5s, now_ + 48h});
+    }
     lease.spec = lease.holder + "|" + std::to_string(lease.duration_s.value_or(0)) + "|" +
                  std::to_string(lease.transitions) + "|" +
                  std::to_string(writes_ + choices_.pick(2));
@@ -92,11 +96,12 @@ class Candidate {
       case 4: lease.strategy = "OldestEmulationVersion"; break;
       case 5: lease.preferred_holder = "other"; break;
       default: {
-        const std::string key =
-            one_of<const char*>({annotation::kFencingToken, annotation::kTerm, annotation::kAttempt,
-                                 annotation::kDuration, annotation::kIncarnation,
-                                 annotation::kReleased, annotation::kDraining,
-                                 annotation::kLockDelay, annotation::kHolder, annotation::kFormat});
+        const std::string key = one_of<const char*>(
+            {annotation::kFencingToken, annotation::kTerm, annotation::kAttempt,
+             annotation::kDuration, annotation::kIncarnation, annotation::kReleased,
+             annotation::kDraining, annotation::kLockDelay, annotation::kHolder,
+             annotation::kFormat, annotation::kPauseUntil, annotation::kResign,
+             annotation::kHandOverTo});
         lease.annotations[key] = value();
         if (choices_.yes()) lease.annotations.erase(key);
       }
@@ -104,7 +109,7 @@ class Candidate {
   }
 
   Failure failure() {
-    Failure failure{static_cast<FailureKind>(choices_.pick(8)), {}, "no answer"};
+    Failure failure{static_cast<FailureKind>(choices_.pick(9)), {}, "no answer"};
     if (choices_.pick(4) == 0) failure.retry_after = one_of<Duration>({0s, 1s, 60s});
     return failure;
   }

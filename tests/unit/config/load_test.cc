@@ -298,6 +298,18 @@ TEST(Load, TheLeaderLabelHoldsTheElectionsName) {
       std::string::npos);
 }
 
+TEST(Load, AMaximumTermIsLongAndForSeveralReplicas) {
+  EXPECT_EQ(good({"--election=app", "--max-term=150s"}).max_term, seconds(150));
+  EXPECT_EQ(good({"--election=app", "--max-term=0s", "--replicas=1"}).max_term, seconds(0));
+  EXPECT_EQ(
+      refusal({"--max-term=149s"}),
+      "max-term (flag --max-term): \"149s\": must be 0s or at least 10 x the lease duration of "
+      "15s; write at least 150s");
+  EXPECT_EQ(refusal({"--max-term=1h", "--replicas=1"}),
+            "max-term (flag --max-term): \"1h\": is of no use to a single replica (replicas is 1), "
+            "which would only pause; remove one of them");
+}
+
 TEST(Load, OneProcessDoesNotSpeakForSeveralHolders) {
   EXPECT_EQ(good({"--election=app", "--app-process=my-database-wo"}).app_process, "my-database-wo");
   EXPECT_EQ(good({"--election=app", "--app-process=", "--holders=a,b"}).app_process, "");

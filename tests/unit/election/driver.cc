@@ -69,6 +69,7 @@ std::variant<Lease, Failure> Store::put(const LeaseWrite& write) {
   lease.duration_s = write.duration_s;
   lease.transitions = write.transitions;
   lease.annotations = write.annotations;
+  if (lease.annotations.count(annotation::kPauseUntil) == 0) lease.paused_until = kLongAgo;
   ++writes_;
   commit(lease);
   return *lease_;

@@ -83,6 +83,126 @@ TEST_F(R18, AnUnhealthyApplicationResignsAndDoesNotContend) {
   EXPECT_TRUE(a.leads());
 }
 
+// "The first term that a candidate loses by the clock costs nothing"; the next ones within an hour
+// are left to others for a time that doubles.
+class R18Lost : public R18 {
+ protected:
+  /// Until its term has lapsed, by an API server that answers nobody for that long.
+  void lose_a_term(Runner& runner) {
+    runner.fate = [](const LeaseWrite*) { return failed(FailureKind::unavailable); };
+    ASSERT_TRUE(world.run_until_true([&] { return !runner.leads(); }));
+    runner.fate = [](const LeaseWrite*) { return served(); };
+  }
+  /// How long after the record could be taken by everybody this candidate leads.
+  Duration waits(Runner& runner) {
+    EXPECT_TRUE(world.run_until_true([&] { return runner.leads(); }));
+    return runner.written_at.back() - (renewed + seconds(15));
+  }
+  void renew(Runner& runner) {
+    const std::size_t before = runner.notices(NoticeKind::extended).size();
+    ASSERT_TRUE(
+        world.run_until_true([&] { return runner.notices(NoticeKind::extended).size() > before; }));
+    renewed = world.now;
+  }
+  Instant renewed;
+};
+
+TEST_F(R18Lost, TheFirstCostsNothingAndLaterOnesLetOthersGoFirst) {
+  Runner& a = leader();
+  renew(a);
+  lose_a_term(a);
+  EXPECT_LT(waits(a), Duration::zero()) << "its own lapsed term is taken back at once (R10)";
+  const Duration d = seconds(15);
+  for (const Duration most : {d / 8, d / 4, d / 2, d / 2}) {
+    renew(a);
+    lose_a_term(a);
+    world.run_for(seconds(1));
+    EXPECT_NE(a.status().reason.find("left to others first"), std::string::npos);
+    const Duration waited = waits(a);
+    EXPECT_GE(waited, most / 2);
+    EXPECT_LE(waited, most + milliseconds(100));
+  }
+}
+
+TEST_F(R18Lost, AnotherTakesAReleasedLeaseBefore) {
+  Runner& a = leader();
+  for (int i = 0; i < 2; ++i) {
+    renew(a);
+    lose_a_term(a);
+    waits(a);
+  }
+  Runner& b = world.add("b");
+  renew(a);
+  lose_a_term(a);
+  ASSERT_TRUE(world.run_until_true([&] { return b.leads(); }, seconds(16)));
+  world.run_for(seconds(1));
+  b.feed(WorkEnded{Proof::drained, ""});
+  world.run_for(seconds(1));
+  EXPECT_FALSE(a.leads()) << "it has been free for less than the back-off";
+  EXPECT_TRUE(world.run_until_true([&] { return a.leads(); }, seconds(8)));
+}
+
+TEST_F(R18Lost, AnHourLaterItIsForgotten) {
+  Runner& a = leader();
+  for (int i = 0; i < 2; ++i) {
+    renew(a);
+    lose_a_term(a);
+    waits(a);
+  }
+  world.run_for(std::chrono::hours(1));
+  renew(a);
+  lose_a_term(a);
+  EXPECT_LT(waits(a), Duration::zero());
+}
+
+TEST_F(R18Lost, ASingleReplicaHasNobodyToLetGoFirst) {
+  Options options = options_of("a");
+  options.replicas = 1;
+  Runner& a = leader(options);
+  for (int i = 0; i < 3; ++i) {
+    renew(a);
+    lose_a_term(a);
+    EXPECT_LT(waits(a), Duration::zero());
+  }
+}
+
+// "a term that has lasted for the maximum term is handed over"
+class R18MaxTerm : public R18 {
+ protected:
+  Runner& leader_for(Duration most) {
+    Options options = options_of("a");
+    options.max_term = most;
+    return leader(options);
+  }
+};
+
+TEST_F(R18MaxTerm, EndsInAResignWithItsDrain) {
+  Runner& a = leader_for(seconds(150));
+  const Instant began = world.now - seconds(1);
+  Runner& b = world.add("b");
+  ASSERT_TRUE(world.run_until_true([&] { return !a.leads(); }, seconds(200)));
+  EXPECT_EQ(a.status().state, State::draining);
+  EXPECT_EQ(a.status().reason, "it has led for the maximum term (R18)");
+  EXPECT_GE(world.now, began + seconds(150));
+  EXPECT_LE(world.now, began + seconds(151));
+  EXPECT_EQ(releases(a), 0U) << "section 5: no release without a proof";
+  a.feed(WorkEnded{Proof::drained, ""});
+  EXPECT_TRUE(world.run_until_true([&] { return b.leads(); }, seconds(1)));
+  world.run_for(seconds(300));
+  EXPECT_TRUE(b.leads()) << "who sets no maximum leads on";
+}
+
+TEST_F(R18MaxTerm, WaitsWhileNoRenewalSucceeds) {
+  Runner& a = leader_for(seconds(150));
+  world.run_for(seconds(143));
+  a.fate = [](const LeaseWrite*) { return failed(FailureKind::unavailable); };
+  world.run_until(kStart + seconds(151));
+  EXPECT_TRUE(a.leads()) << "nobody could take over";
+  a.fate = [](const LeaseWrite*) { return served(); };
+  ASSERT_TRUE(world.run_until_true([&] { return !a.leads(); }, seconds(1)));
+  EXPECT_EQ(a.status().state, State::draining);
+}
+
 // "While warming, isLeader is true and the token is given; a limit, then resign"
 TEST_F(R18, WarmingEndsWithReadyOrWithAResign) {
   Options options = options_of("a");

@@ -47,6 +47,12 @@ class Storm {
       runner->feed(ApplicationHealth{true, ""});
     }
     for (int i = 0; i < 3; ++i) start(i);
+    if (world_.store.lease()) {
+      world_.store.edit([](Lease& lease) {
+        lease.annotations.erase(annotation::kPauseUntil);
+        lease.paused_until = kLongAgo;
+      });
+    }
     const Duration bound = seconds(15 + 10 + 4 + 15);
     EXPECT_TRUE(world_.run_until_true([&] { return leader() != nullptr; }, bound));
     world_.run_for(seconds(30));
@@ -88,7 +94,7 @@ class Storm {
     Runner*& runner = runners_[pick(3)];
     if (runner == nullptr || runner->has_exited) return start(static_cast<int>(pick(3)));
     const auto& lease = world_.store.lease();
-    switch (pick(14)) {
+    switch (pick(17)) {
       case 0: return world_.break_watch(*runner);
       case 1: runner->is_cut_off = pick(2) == 0; return;
       case 2: return void(runner->feed(Resign{}));
@@ -114,9 +120,25 @@ class Storm {
       case 12:
         if (lease) world_.store.edit([](Lease& edited) { edited.duration_s = 1; });
         return;
+      case 13: return ask(annotation::kResign, asked_token());
+      case 14:
+        return ask(annotation::kHandOverTo, "pod" + std::to_string(pick(4)) + "/" + asked_token());
+      case 15:
+        ask(annotation::kPauseUntil, "then");
+        if (lease) {
+          const Instant end = pick(4) == 0 ? kNever : world_.now + milliseconds(pick(20000));
+          world_.store.edit([&](Lease& edited) { edited.paused_until = end; });
+        }
+        return;
       default: return world_.bookmark();
     }
   }
+
+  void ask(const char* key, const std::string& value) {
+    if (!world_.store.lease()) return;
+    world_.store.edit([&](Lease& lease) { lease.annotations[key] = value; });
+  }
+  std::string asked_token() { return std::to_string(highest_ + static_cast<Token>(pick(2))); }
 
   Runner* leader() {
     for (Runner* runner : runners_) {

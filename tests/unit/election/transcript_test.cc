@@ -5,6 +5,7 @@
 //                                     announcement warm-up, silent=1 (its application never asks)
 //   lease [KEY=VALUE]...              somebody creates the Lease; keys as in set
 //   set KEY=VALUE...                  somebody edits it: holder duration transitions or baton/*
+//   pause LENGTH                      somebody asks for a pause, which ends that much later
 //   foreign HOLDER SECONDS            another elector writes its record
 //   delete | save | restore REVISION  of the Lease; restore shows what was saved
 //   network NAME FATE                 served, lost, lost-applied, conflict, unavailable, refused
@@ -73,6 +74,7 @@ class Story {
     if (verb == "set") {
       return world_.store.edit([&](Lease& lease) { lease = changed(lease, words, 1); });
     }
+    if (verb == "pause") return pause(words.at(1));
     if (verb == "foreign") return world_.store.hold_as_foreign(words.at(1), std::stol(words.at(2)));
     if (verb == "delete") return world_.store.remove();
     if (verb == "save") return void(saved_ = world_.store.lease());
@@ -101,6 +103,13 @@ class Story {
     Runner& added = world_.add(options);
     added.asks = asks;
     runners_[words.at(1)] = &added;
+  }
+
+  void pause(const std::string& length_of_it) {
+    world_.store.edit([&](Lease& lease) {
+      lease.annotations[annotation::kPauseUntil] = "in " + length_of_it;
+      lease.paused_until = world_.now + length(length_of_it);
+    });
   }
 
   static Lease changed(Lease lease, const Words& words, std::size_t from) {

@@ -92,6 +92,24 @@ TEST_F(LeaseClientTest, ListsOneLeaseByName) {
   EXPECT_EQ(request.header("User-Agent"), "baton/" BATON_VERSION);
 }
 
+// R18: a pause is read by the server's Date, in every answer and event that shows the Lease.
+TEST_F(LeaseClientTest, ReadsAPauseByTheServersDate) {
+  const std::string date = "Date: Thu, 29 Feb 2024 12:30:45 GMT\r\n";
+  json lease = json::parse(lease_json(40));
+  lease["metadata"]["annotations"]["baton/pause-until"] = "2024-02-29T12:31:45Z";
+  json list = json::parse(list_json(41, false));
+  list["items"].push_back(lease);
+  server_.then(answer(200, list.dump(), date));
+  server_.then(answer(200, lease.dump(), date));
+  LeaseClient client = this->client();
+  const auto is_in_a_minute = [before = boot_now()](const election::Lease& shown) {
+    return shown.paused_until >= before + seconds(60) &&
+           shown.paused_until <= boot_now() + seconds(60);
+  };
+  EXPECT_TRUE(is_in_a_minute(*std::get<election::Listed>(client.list(3)).lease));
+  EXPECT_TRUE(is_in_a_minute(std::get<election::Written>(client.write(4, renewal())).lease));
+}
+
 // R1: "with fieldManager=baton, without managedFields and never with strict field validation".
 TEST_F(LeaseClientTest, WritesByPut) {
   server_.then(answer(200, lease_json(8)));

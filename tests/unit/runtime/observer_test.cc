@@ -65,6 +65,31 @@ TEST_F(ObserverClockTest, CountsAPauseOfTheClocksHere) {
   EXPECT_EQ(anomalies(), 1);
 }
 
+// R18: who annotated the Lease reads in its Events what came of it.
+TEST(Observer, TellsWhatCameOfAControl) {
+  kube::ScriptedServer server;
+  for (int i = 0; i < 2; ++i) server.then(kube::answer(201, "{}"));
+  Worker worker;
+  Observer observer(
+      worker,
+      std::make_shared<kube::SideClient>(std::make_shared<kube::Credentials>(server.cluster())),
+      {"Lease", "shop", "billing", "", "p0", ""}, {"Pod", "shop", "p0", "uid-0", "p0", ""});
+  const auto notice = [&](election::NoticeKind kind, const std::string& reason) {
+    observer.notice({.kind = kind, .reason = reason, .term_id = "t"}, {}, boot_now());
+  };
+  notice(election::NoticeKind::control_obeyed, "asked to resign by baton/resign (R18)");
+  notice(election::NoticeKind::control_refused, "baton/resign is '\n'");
+  worker.flush(seconds(20));
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 2U);
+  const auto event = [&](std::size_t i) { return nlohmann::json::parse(requests[i].body); };
+  EXPECT_EQ(event(0)["type"], "Normal");
+  EXPECT_EQ(event(0)["involvedObject"]["kind"], "Lease");
+  EXPECT_EQ(event(0)["message"], "p0 resigns: asked to resign by baton/resign (R18)");
+  EXPECT_EQ(event(1)["type"], "Warning");
+  EXPECT_EQ(event(1)["message"], "p0 does not obey: baton/resign is '?'");
+}
+
 // An application that tries again and again makes one Event; text from outside is made printable.
 TEST(Observer, ReportsARefusedTokenOnceOnItsPod) {
   kube::ScriptedServer server;
