@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "election/controls.h"
+#include "kube/formats.h"
 #include "kube/lease_codec.h"
 
 namespace baton::simulation {
@@ -18,10 +20,11 @@ using nlohmann::json;
 constexpr std::size_t kSnapshots = 200;
 const devserver::Scope kScope{kLeaseKey.resource, kLeaseKey.name_space, kLeaseKey.name};
 
+// What people ask for is no part of the record.
 std::string fingerprint(const election::Lease& lease) {
   std::string text = lease.uid + lease.spec;
   for (const auto& [key, value] : lease.annotations) {
-    text += '\n' + key + '=' + value;
+    text += election::is_control(key) ? "" : '\n' + key + '=' + value;
   }
   return text;
 }
@@ -55,15 +58,23 @@ LeaseParts parts(json& object) {
 
 }  // namespace
 
-// The world's time as MicroTime. Runs begin at noon: an error of hours stays within the day.
-std::string ApiServer::stamp(Duration error) const {
-  const auto us = std::chrono::floor<std::chrono::microseconds>(12h + world_.now() + error).count();
+// Runs begin at noon: an error of hours stays within the day.
+std::string ApiServer::clock_text(Time at) {
+  const auto us = std::chrono::floor<std::chrono::microseconds>(12h + at).count();
   char text[32];
   std::snprintf(text, sizeof text, "2026-01-01T%02d:%02d:%02d.%06dZ",
                 static_cast<int>(us / 3'600'000'000 % 24), static_cast<int>(us / 60'000'000 % 60),
                 static_cast<int>(us / 1'000'000 % 60), static_cast<int>(us % 1'000'000));
   return text;
 }
+
+std::optional<Time> ApiServer::clock_time(const std::string& text) {
+  constexpr std::int64_t kNoon_s = 1'767'268'800;  // 2026-01-01T12:00:00Z
+  const auto epoch_s = kube::parse_rfc3339(text);
+  return epoch_s ? std::optional(Time(std::chrono::seconds(*epoch_s - kNoon_s))) : std::nullopt;
+}
+
+std::string ApiServer::stamp(Duration error) const { return clock_text(world_.now() + error); }
 
 ListReply ApiServer::list() { return {store_.revision(), lease_json_.decode(get())}; }
 

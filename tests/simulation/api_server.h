@@ -53,6 +53,11 @@ class ApiServer {
   // The two API servers, 0 and 1: whoever finds one down turns to the other.
   bool down(int front) const { return down() || world_.now() < fronts_.at(front).down_until; }
   int falls(int front) const { return fronts_.at(front).falls; }
+  /// The server's clock, which is the world's, as MicroTime; and what a pause in a record means.
+  /// None: it cannot be read.
+  static std::string clock_text(Time at);
+  static std::optional<Time> clock_time(const std::string& text);
+
   Duration lag(int front) const;
   void fall(int front, Time until);
   void fall_behind(int front, Duration lag, Time until);

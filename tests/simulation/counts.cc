@@ -14,6 +14,20 @@ constexpr int kRules = 19;
 constexpr int kFaults = 30;
 constexpr long kSeedsForRare = 100'000;
 
+// What R18 says where it decides something.
+constexpr const char* kControls[] = {"paused until",
+                                     "asked to resign by",
+                                     "asked to hand over to",
+                                     "handed over to this candidate",
+                                     "not taken by whom it was handed over to",
+                                     "which is no time",
+                                     "which is more than 24 h ahead",
+                                     "which has passed",
+                                     "and the present term has the token",
+                                     "names the leader itself",
+                                     "left to others first",
+                                     "led for the maximum term"};
+
 template <typename Key>
 void add(std::map<Key, long>& sum, const std::map<Key, long>& other) {
   for (const auto& [name, count] : other) {
@@ -39,6 +53,7 @@ bool says(const std::string& name, int number) {
 void Counts::add(const Counts& other) {
   simulation::add(rules, other.rules);
   simulation::add(faults, other.faults);
+  simulation::add(controls, other.controls);
   simulation::add(notices, other.notices);
   simulation::add(writes, other.writes);
   simulation::add(limits, other.limits);
@@ -58,6 +73,11 @@ void Counts::add(const Counts& other) {
 }
 
 void Counts::count_rules(const std::string& reason) {
+  for (const char* words : kControls) {
+    if (reason.find(words) != reason.npos) {
+      ++controls[words];
+    }
+  }
   for (std::size_t at = reason.find('R'); at != reason.npos; at = reason.find('R', at + 1)) {
     const int rule = std::atoi(reason.c_str() + at + 1);
     if (rule > 0 && (at == 0 || reason[at - 1] == ' ' || reason[at - 1] == '(')) {
@@ -90,6 +110,7 @@ std::string report(const Counts& counts) {
   for (const auto& [number, why] : left_to_other_tests()) {
     out << "  F" << number << " is left to the tests of the real binary: " << why << '\n';
   }
+  print(out, "back-off, maximum term and controls (R18)", counts.controls);
   print(out, "notices", counts.notices);
   print(out, "requests", counts.writes);
   out << "states crossed:\n";
@@ -120,6 +141,11 @@ std::string gaps(const Counts& counts) {
     const auto found = counts.rules.find(rule);
     if (found == counts.rules.end()) {
       out << "R" << rule << " never decided anything\n";
+    }
+  }
+  for (const char* words : kControls) {
+    if (!counts.controls.contains(words)) {
+      out << "R18: nobody ever said \"" << words << "\"\n";
     }
   }
   for (const std::string& fault : fault_names()) {

@@ -11,10 +11,11 @@
 namespace baton::simulation {
 
 struct Counts {
-  std::map<int, long> rules;            // R1-R19: how often each decided something
-  std::map<std::string, long> faults;   // by name, which says the number F1-F30
-  std::map<std::string, long> notices;  // by kind
-  std::map<std::string, long> writes;   // sent, by kind
+  std::map<int, long> rules;             // R1-R19: how often each decided something
+  std::map<std::string, long> faults;    // by name, which says the number F1-F30
+  std::map<std::string, long> controls;  // of R18: what was asked for, refused, and done
+  std::map<std::string, long> notices;   // by kind
+  std::map<std::string, long> writes;    // sent, by kind
   std::array<std::array<long, kStates>, kStates> crossings{};  // from state to state
   std::map<std::string, long> limits;  // runs in which something not covered happened
   long seeds = 0;

@@ -29,6 +29,7 @@ struct Faults {
     s.world_.at(until, [&s] { s.server_.mend_record(); });
     return edit(s, what, change);
   }
+  static Replica& anybody(Simulation& s) { return *random(s).pick(s.replicas_); }
   static Machine& machine(Replica& victim) { return victim.machine_; }
   static bool link(Simulation& s, Replica& victim, Time Link::*member, Time until) {
     Time& end = victim.link().*member;
@@ -169,6 +170,47 @@ void absurd(LeaseParts lease, Simulation& s) {
   }
 }
 
+// By kubectl annotate. Most of them mean what they say; the others are slips.
+bool ask(Simulation& s, const char* what, const char* key, const std::string& value) {
+  F::world(s).say("somebody asks: ", key, '=', value);
+  return F::server(s).edit(what, [&](LeaseParts lease) { lease.annotations[key] = value; });
+}
+
+bool ask_to_pause(Simulation& s, Time until) {
+  static const std::vector<std::string> kSlips = {"tomorrow", "2026-01-01T00:00:00Z",
+                                                  "2026-01-03T00:00:00Z"};
+  Random& random = F::random(s);
+  const bool slips = random.chance(0.3);
+  if (random.chance(0.3)) {
+    F::world(s).at(random.between(F::world(s).now(), until), [&s] {
+      F::server(s).edit("end the pause",
+                        [](LeaseParts lease) { lease.annotations.erase(annotation::kPauseUntil); });
+    });
+  }
+  return ask(s, "pause", annotation::kPauseUntil,
+             slips ? random.pick(kSlips) : ApiServer::clock_text(until));
+}
+
+// Of the term that the record shows, or of another one.
+std::string token_to_ask(Simulation& s) {
+  const auto object = F::server(s).get();
+  const bool has_token =
+      object != nullptr && object->contains("/metadata/annotations"_json_pointer);
+  Random& random = F::random(s);
+  if (!has_token || random.chance(0.2)) {
+    return random.chance(0.5) ? std::to_string(F::invariants(s).highest_acquired() + 1) : "x";
+  }
+  return object->at("metadata").at("annotations").value(annotation::kFencingToken, "");
+}
+
+// To a Pod that is there, or to one that is gone.
+bool ask_to_hand_over(Simulation& s, Replica& to) {
+  const bool is_there = to.alive() && F::random(s).chance(0.6);
+  const std::string name = is_there ? to.sidecar()->name() : "gone_1";
+  return ask(s, "hand over", annotation::kHandOverTo,
+             name.substr(0, name.find('_')) + '/' + token_to_ask(s));
+}
+
 bool tell(Replica& victim, const election::Event& event) {
   victim.tell(event);
   return victim.alive();
@@ -241,6 +283,9 @@ const std::vector<Fault>& all_faults() {
       {"container replaced (F29)", [](S&, R& v, Time) { return v.replace_container(); }},
       {"resign", [](S&, R& v, Time) { return tell(v, election::Resign{}); }},
       {"announce", [](S&, R& v, Time) { return tell(v, election::Announce{}); }},
+      {"pause asked for", [](S& s, R&, Time until) { return ask_to_pause(s, until); }},
+      {"resign asked for", [](S& s, R&, Time) { return ask(s, "resign", annotation::kResign, token_to_ask(s)); }},
+      {"hand-over asked for", [](S& s, R&, Time) { return ask_to_hand_over(s, F::anybody(s)); }},
       {"token advanced", [](S& s, R& v, Time) { return advance(s, v); }},
       {"application unhealthy", [](S& s, R& v, Time until) { return unhealthy(s, v, until); }},
   };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "simulation/api_server.h"
 
 namespace baton::simulation {
 namespace {
@@ -14,7 +15,7 @@ constexpr std::size_t kMaxViolations = 20;
 const std::set<int>& excluded(Limit limit) {
   static const std::set<int> kNone;
   static const std::map<Limit, std::set<int>> kExcluded = {
-      {Limit::frozen_clock, {1, 7}},
+      {Limit::frozen_clock, {1, 7, 12}},
       {Limit::restored_below, {1, 2, 3, 6, 7}},
       {Limit::raised_token_lost, {2, 3}},
       {Limit::over_an_hour, {5}},
@@ -67,6 +68,14 @@ bool released(const election::Lease& lease) {
   const std::string& term = lease.annotated(annotation::kTerm);
   return lease.holder.empty() && !term.empty() && has_known_format(lease) &&
          lease.annotated(annotation::kReleased) == term + '/' + std::to_string(lease.transitions);
+}
+
+// "POD/TOKEN", of that token and for somebody else.
+bool is_for_another(const std::string& hand_over_to, const std::string& name,
+                    const std::string& token) {
+  const auto slash = hand_over_to.rfind('/');
+  return slash != hand_over_to.npos && slash > 0 && hand_over_to.substr(slash + 1) == token &&
+         !name.starts_with(hand_over_to.substr(0, slash) + '_');
 }
 
 }  // namespace
@@ -162,6 +171,7 @@ void Invariants::sent_write(ProcessId id, const election::LeaseWrite& write, Tim
     process.sent = std::max(process.sent, token.value_or(0));
     process.sent_over = over;
     check_wait(process, write, since);
+    check_asked(process, write, since);
   }
   if (write.kind == election::WriteKind::release) {
     const std::string& term = write.base.annotated(annotation::kTerm);
@@ -178,6 +188,34 @@ void Invariants::sent_write(ProcessId id, const election::LeaseWrite& write, Tim
                       std::to_string(seconds(work.until - world_.now())) + " s");
     }
   }
+}
+
+bool Invariants::is_pause(const std::string& text) const {
+  const std::optional<Time> end = ApiServer::clock_time(text);
+  return end && *end > world_.now() && *end <= world_.now() + 24h;
+}
+
+void Invariants::check_asked(const Process& process, const election::LeaseWrite& write,
+                             Time since) {
+  const election::Lease& base = write.base;
+  if (is_pause(base.annotated(annotation::kPauseUntil))) {
+    violated(12, process.facts.name + " acquires in a pause until " +
+                     base.annotated(annotation::kPauseUntil));
+  }
+  const MachineClock& clock = process.facts.clock;
+  if (released(base) &&
+      clock.local(world_.now()) - clock.local(since) < 2 * process.facts.timings.request_timeout &&
+      is_for_another(base.annotated(annotation::kHandOverTo), process.facts.name,
+                     base.annotated(annotation::kFencingToken))) {
+    violated(12, process.facts.name + " acquires what was just released for " +
+                     base.annotated(annotation::kHandOverTo));
+  }
+}
+
+bool Invariants::is_asked_to_end(const Process& process, election::Token token) const {
+  const Seen& seen = process.newest;
+  return is_pause(seen.pause) || seen.resign == std::to_string(token) ||
+         is_for_another(seen.hand_over_to, process.facts.name, std::to_string(token));
 }
 
 bool Invariants::may_write_at_once(const Process& process,
@@ -225,14 +263,19 @@ void Invariants::saw(ProcessId id, const election::Lease& lease) {
     own->second.as_sent = true;
   }
   if (lease.version.value_or(0) > processes_[id].newest.version) {
-    processes_[id].newest = {*lease.version, lease.holder, lease.annotated(annotation::kTerm)};
+    processes_[id].newest = {*lease.version,
+                             lease.holder,
+                             lease.annotated(annotation::kTerm),
+                             lease.annotated(annotation::kPauseUntil),
+                             lease.annotated(annotation::kResign),
+                             lease.annotated(annotation::kHandOverTo)};
     processes_[id].seen_terms.insert(lease.annotated(annotation::kTerm));
   }
 }
 
 void Invariants::saw_absence(ProcessId id, election::Revision revision) {
   if (revision > processes_[id].newest.version) {
-    processes_[id].newest = {revision, "", ""};
+    processes_[id].newest = {revision, "", "", "", "", ""};
   }
 }
 
@@ -313,6 +356,10 @@ void Invariants::believes(ProcessId id, const election::Status& status) {
       (newest.holder != process.facts.name || newest.term != status.term_id)) {
     violated(4, process.facts.name + " still believes after having seen version " +
                     std::to_string(newest.version) + " held by '" + newest.holder + "'");
+  }
+  if (newest.holder == process.facts.name && newest.term == status.term_id &&
+      is_asked_to_end(process, status.token)) {
+    violated(12, process.facts.name + " leads on though it has seen that it is asked to end");
   }
   if (!news) {
     return;

@@ -19,6 +19,10 @@
 //  I9  no belief in a term that another process start acquired
 //  I10 no "yes" at or after the deadline
 //  I11 the state crosses only as the table of crossings.h says
+//  I12 what a person asks for is obeyed: no acquisition over a record that asks for a pause, or
+//  that
+//      was released for another one first; no belief in a term that its record, as seen, asks to
+//      end
 #pragma once
 
 #include <map>
@@ -140,6 +144,9 @@ class Invariants {
     election::Revision version = 0;
     std::string holder;
     std::string term;
+    std::string pause;
+    std::string resign;
+    std::string hand_over_to;
   };
   struct Process {
     ProcessFacts facts;
@@ -166,6 +173,9 @@ class Invariants {
   };
 
   bool may_write_at_once(const Process& process, const election::LeaseWrite& write) const;
+  void check_asked(const Process& process, const election::LeaseWrite& write, Time since);
+  bool is_pause(const std::string& text) const;
+  bool is_asked_to_end(const Process& process, election::Token token) const;
   void check_wait(const Process& process, const election::LeaseWrite& write, Time since);
   void check_creation(const Process& process, const election::LeaseWrite& write);
   void duration_lost();

@@ -217,7 +217,20 @@ void Sidecar::note(const election::Notice& notice) {
 
 election::Lease Sidecar::shown(election::Lease lease) const {
   shift_format(lease.annotations, -options_.ahead);
+  if (lease.annotations.contains(election::annotation::kPauseUntil)) {
+    lease.paused_until = pause_of(lease.annotated(election::annotation::kPauseUntil));
+  }
   return lease;
+}
+
+// kube::ServerClock: here the server's clock is the world's.
+Instant Sidecar::pause_of(const std::string& text) const {
+  const std::optional<Time> end = ApiServer::clock_time(text);
+  if (!end) {
+    return election::kNever;
+  }
+  const Duration left = *end - world_.now();  // none that is obeyed outlasts a run
+  return left < 1h ? machine_.clock.local(*end) : local_now() + left;
 }
 
 // --- the link

@@ -128,6 +128,7 @@ class Sidecar {
   void note(const election::Notice& notice);
 
   election::Lease shown(election::Lease lease) const;
+  Instant pause_of(const std::string& text) const;
   void begin_request(election::RequestId id, bool is_write);
   std::optional<election::Failure> unreachable();
   void list(election::RequestId id);

@@ -96,6 +96,7 @@ Simulation::Simulation(Plan plan)
     options.election.replicas = count;
     options.election.lock_delay = lock_delay_;
     options.election.announcement = timings_.lease_duration / 2;
+    options.election.max_term = plan_.seed % 8 == 3 ? 3 * timings_.lease_duration : 0s;
     options.election.warm_up_limit = warms_up ? timings_.lease_duration : 0s;
     options.says = random.pick<Says>({Says::drained, Says::closes, Says::exits, Says::nothing});
     options.native = random.chance(0.4);

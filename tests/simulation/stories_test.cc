@@ -163,6 +163,52 @@ TEST(StoriesTest, AShortRecordDoesNotUndercutTheLongerTermBeforeIt) {
   EXPECT_NO_VIOLATION(story);
 }
 
+// R18: nobody leads in a pause, and somebody within a LIST, a PUT and R17's spread after it.
+TEST(StoriesTest, APauseThatEndedLetsALeaderComeAtOnce) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Story story(static_cast<int>(1 + seed % 5), seed);
+    Replica* old = story.run_until_led();
+    ASSERT_NE(old, nullptr);
+    const Time end = std::chrono::ceil<std::chrono::seconds>(story.world.now() + 40s);
+    story.annotate(election::annotation::kPauseUntil, ApiServer::clock_text(end));
+    ASSERT_GE(story.run_until_drained(*old), 0s);
+    ASSERT_LT(story.run_until([&] { return story.leader() != nullptr; }, end - story.world.now()),
+              0s);
+    const Duration took = story.run_until([&] { return story.leader() != nullptr; }, 10s);
+    ASSERT_GE(took, 0s) << "seed " << seed;
+    EXPECT_LE(took, 8 * kOneWay + 6 * kOneWay)
+        << "seed " << seed << ": LIST and PUT, up to 3 places";
+    EXPECT_NO_VIOLATION(story);
+  }
+}
+
+// R18: a hand-over finds whom it names; one that is dead costs 2 R.
+TEST(StoriesTest, AHandOverGoesToWhomItNamesOrCostsABoundedTime) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Story story(4, seed);
+    Replica* old = story.run_until_led();
+    ASSERT_NE(old, nullptr);
+    Replica& named = story.replica(old == &story.replica(3) ? 2 : 3);
+    const std::string identity = named.sidecar()->name();
+    const bool is_dead = seed % 2 == 0;
+    story.annotate(election::annotation::kHandOverTo,
+                   identity.substr(0, identity.find('_')) + "/" +
+                       std::to_string(old->sidecar()->status().token));
+    if (is_dead) named.kill_pod();
+    ASSERT_GE(story.run_until_drained(*old), 0s);
+    const Duration took = story.run_until_another_leads_than(old);
+    ASSERT_GE(took, 0s);
+    if (is_dead) {
+      EXPECT_GE(took, 2 * story.timings.request_timeout - 3 * kOneWay);
+      EXPECT_LE(took, 2 * story.timings.request_timeout + 14 * kOneWay);
+    } else {
+      EXPECT_EQ(story.leader(), &named) << "seed " << seed;
+      EXPECT_LE(took, 6 * kOneWay + 1ms);
+    }
+    EXPECT_NO_VIOLATION(story);
+  }
+}
+
 // R15: shorter than 2 R + 2 retry_min, at whatever moment, by silence or by error answers.
 TEST(StoriesTest, AShortOutageNeverCostsLeadership) {
   const election::Timings timings = balanced();

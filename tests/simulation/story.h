@@ -16,13 +16,20 @@ class Story {
   explicit Story(int replicas, std::uint64_t seed = 1)
       : Story(std::vector<election::Timings>(static_cast<std::size_t>(replicas), balanced()),
               seed) {}
-  explicit Story(const std::vector<election::Timings>& replicas, std::uint64_t seed = 1)
+  /// `set` changes what one of them is told at its start, by its slot.
+  using Set = std::function<void(int slot, election::Options& options)>;
+  explicit Story(const std::vector<election::Timings>& replicas, std::uint64_t seed = 1,
+                 const Set& set = nullptr)
       : world(seed, false), invariants(world), server(world, invariants, 1000) {
     world.expect_candidates(static_cast<int>(replicas.size()));
-    election::Options options;
-    options.replicas = static_cast<int>(replicas.size());
-    for (int slot = 0; slot < options.replicas; ++slot) {
+    const int count = static_cast<int>(replicas.size());
+    for (int slot = 0; slot < count; ++slot) {
+      election::Options options;
+      options.replicas = count;
       options.timings = replicas[static_cast<std::size_t>(slot)];
+      if (set) {
+        set(slot, options);
+      }
       replicas_.push_back(std::make_unique<Replica>(
           stage_, slot, ReplicaOptions{options, Says::drained, false, Duration{0}},
           MachineClock{}));
@@ -58,6 +65,17 @@ class Story {
   Duration run_until_another_leads_than(const Replica* old) {
     return run_until([this, old] { return leader() != nullptr && leader() != old; },
                      5 * timings.lease_duration);
+  }
+  /// Somebody annotates the Lease.
+  void annotate(const char* key, const std::string& value) {
+    server.edit("annotate", [&](LeaseParts lease) { lease.annotations[key] = value; });
+  }
+  /// Its application ends its work and says so, as soon as the leader drains.
+  Duration run_until_drained(Replica& from) {
+    const Duration took =
+        run_until([&] { return from.sidecar()->status().state == election::State::draining; }, 10s);
+    from.application()->finish_work();
+    return took;
   }
   /// The leader's application ends its work, says so and resigns.
   void hand_over(Replica& from) {
