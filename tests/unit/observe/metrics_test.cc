@@ -155,7 +155,9 @@ TEST_F(MetricsTest, EveryReasonOfTheElectionHasAClassInDocs) {
   }
   for (const char* asked :
        {"asked to resign by", "asked to hand over to", "paused until"}) {  // R18
-    classes.insert("`" + reason_class(asked) + "`");
+    const std::string name = reason_class(asked);
+    EXPECT_EQ(value("baton_transitions_total", 1, "reason=\"" + name + "\""), "0") << asked;
+    classes.insert("`" + name + "`");
   }
   EXPECT_EQ(classes.size(), 13U);
   for (const std::string& name : classes) {

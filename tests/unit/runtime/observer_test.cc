@@ -69,11 +69,11 @@ TEST_F(ObserverClockTest, CountsAPauseOfTheClocksHere) {
 TEST(Observer, TellsWhatCameOfAControl) {
   kube::ScriptedServer server;
   for (int i = 0; i < 2; ++i) server.then(kube::answer(201, "{}"));
+  const auto credentials = std::make_shared<kube::Credentials>(server.cluster());
   Worker worker;
-  Observer observer(
-      worker,
-      std::make_shared<kube::SideClient>(std::make_shared<kube::Credentials>(server.cluster())),
-      {"Lease", "shop", "billing", "", "p0", ""}, {"Pod", "shop", "p0", "uid-0", "p0", ""});
+  Observer observer(worker, credentials, std::make_shared<kube::SideClient>(credentials),
+                    {"Lease", "shop", "billing", "", "p0", ""},
+                    {"Pod", "shop", "p0", "uid-0", "p0", ""}, kTimings);
   const auto notice = [&](election::NoticeKind kind, const std::string& reason) {
     observer.notice({.kind = kind, .reason = reason, .term_id = "t"}, {}, boot_now());
   };
