@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
-#include <ranges>
 #include <sstream>
 #include <utility>
 
@@ -183,13 +182,11 @@ Timings scaled_to(seconds lease_duration) {
 }
 
 std::optional<Timings> smallest_safe(const Needs& needs) {
-  // All that is longer than a safe one is safe.
-  const auto all_s = std::views::iota(1, static_cast<int>(kLongestLease.count()) + 1);
-  const auto least = std::ranges::partition_point(all_s, [&](int lease_duration_s) {
-    return !misfits(scaled_to(seconds(lease_duration_s)), needs).empty();
-  });
-  if (least == all_s.end()) return {};
-  return scaled_to(seconds(*least));
+  for (seconds duration(1); duration <= kLongestLease; ++duration) {
+    const Timings timings = scaled_to(duration);
+    if (misfits(timings, needs).empty()) return timings;
+  }
+  return {};
 }
 
 std::string flags_of(const Timings& timings) {
