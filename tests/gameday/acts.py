@@ -8,7 +8,7 @@ from typing import Callable
 
 import pods
 from pods import EXISTING, kubectl, wait_for
-from rehearsal import LEASES, PATIENCE_S, RELEASE, Stutter, signal_all
+from rehearsal import LEASES, PATIENCE_S, RELEASE, TOKEN_S, Stutter, signal_all
 
 D, V, H, R = 15, 12, 5, 2  # lease duration, renew deadline, renew period, request timeout, in s
 TIMINGS = {"lease-duration": f"{D}s", "renew-deadline": f"{V}s", "renew-period": f"{H}s", "request-timeout": f"{R}s"}
@@ -141,6 +141,14 @@ def certificate(r, old):
     assert served() != before, "the API server serves the old certificate"
 
 
+def token(r, old):
+    before = r.token_expiry(old.pod)
+    r.mark("its token is waited for")
+    wait_for("the leader's sidecar has a later token", lambda: r.token_expiry(old.pod) > before, TOKEN_S + PATIENCE_S)
+    r.mark(f"{old.pod[-5:]} has a later token")
+    r.renewals(2)
+
+
 WAITED = f"the next leader once {D} s have passed without a renewal (R4), by the rules within {SOON_S:.0f} s"
 ACTS = [
     Act("kill", "the leader's Pod is deleted without a grace period",
@@ -171,4 +179,6 @@ ACTS = [
     Act("certificate", "the API server gets a new key and certificate, and is restarted with them",
         f"sidecars take it, being of the same authority; the term goes on if that was quick, else it ends {V} s after the "
         "last renewal (R2)", certificate, may_go_on=True, ends=(DEADLINE,), why_not=IN_THE_NODE if EXISTING else ""),
+    Act("token", f"the kubelet renews the leader's token, which lives for {TOKEN_S} s, after four fifths of that",
+        "the sidecar takes it, the term goes on", token, may_go_on=True, rights=("get pods/proxy",)),
 ]

@@ -23,6 +23,7 @@ RIGHTS = ("create pods", "get pods", "list pods", "delete pods", "create pods/ex
           "list secrets", "create secrets", "delete secrets",  # helm keeps its releases there
           *(f"{verb} {LEASES}" for verb in ("get", "list", "watch", "create", "update", "delete")), "create events")
 WORKER = {"PACE_MS": "50", "ON_TERM": "1500"}  # it takes a moment to end: docs/termination.md
+TOKEN_S = 600  # the shortest that the API server gives
 PATIENCE_S = 240  # against a hang only: no verdict rests on how fast the machine is
 
 
@@ -88,7 +89,7 @@ class Rehearsal(stage.Scenario):
         stage.place["store"] = pods.reader.address
         pods.make_folder(self.folder)
         self.watch = pods.LeaseWatch(self.namespace, self.election)
-        self.install(RELEASE, effects="", env=WORKER, baton={
+        self.install(RELEASE, effects="", tokenSeconds=TOKEN_S, env=WORKER, baton={
             "election": RELEASE, "serviceAccounts": ["worker"], "settings": {"log-level": "debug", **self.timings}})
         self.rolled_out(seconds=PATIENCE_S)
         if not pods.EXISTING and shutil.which("prometheus"):
@@ -152,6 +153,12 @@ class Rehearsal(stage.Scenario):
     def all_say_no(self, addresses):
         """Of the Pods that were there: each sidecar answers, and that it does not lead."""
         return all(ask(f"http://{address}:4041/leaderz") == 503 for address in addresses)
+
+    def token_expiry(self, pod):
+        """Of the token that its sidecar sends, as it says itself, in seconds since 1970."""
+        text = self.k("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:4041/proxy/metrics").stdout
+        return next(float(line.split()[-1]) for line in text.splitlines()
+                    if line.startswith("baton_credential_expiry") and 'credential="token"' in line)
 
     def lost(self, term):
         """Why its sidecar says that the term was lost; None where that sidecar is gone or was restarted."""
