@@ -72,10 +72,12 @@ class PostgreSQL(Server):
 
     stop_signal = signal.SIGQUIT  # immediate, its children too
 
-    def __init__(self):
+    def __init__(self, host=None, port=5432):
+        """Reached by its socket if no host is named."""
         import psycopg2  # of Debian's python3-psycopg2; the other stores do without
         self.driver = psycopg2
         self.folder = make_folder("pg")
+        self.host, self.port = host or self.folder, port
         folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda f: int(f.split("/")[4]))
         self.programs = pathlib.Path(folders[-1])
         words = [self.programs / "initdb", "--pgdata", self.folder / "data", "--auth=trust",
@@ -85,7 +87,7 @@ class PostgreSQL(Server):
             words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/")
         self.start([self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder,
-                    "-c", "listen_addresses=", "-c", "max_connections=80"], "postgres")
+                    "-c", f"listen_addresses={host or ''}", "-c", f"port={port}", "-c", "max_connections=80"], "postgres")
 
     def is_ready(self):
         try:
@@ -94,10 +96,10 @@ class PostgreSQL(Server):
         except self.driver.OperationalError:
             return False
 
-    def address(self, user, port=5432):
-        return f"host={self.folder} port={port} user={user} dbname=postgres"
+    def address(self, user, port=None):
+        return f"host={self.host} port={port or self.port} user={user} dbname=postgres"
 
-    def connect(self, user, port=5432):
+    def connect(self, user, port=None):
         connection = self.driver.connect(self.address(user, port))
         connection.autocommit = True
         return connection

@@ -98,7 +98,7 @@ class PostgreSQL(Store):
 
     def seal(self, token):
         with self.transaction() as cursor:
-            cursor.execute("SELECT fence.pass(%s, %s)", (SCOPE, str(token)))
+            cursor.execute("CALL fence.pass(%s, %s)", (SCOPE, str(token)))
 
     def read(self, kind):
         with self.transaction() as cursor:
@@ -108,7 +108,7 @@ class PostgreSQL(Store):
     def write(self, kind, token, count, middle):
         with self.transaction() as cursor:
             if kind == "fenced":
-                cursor.execute("SELECT fence.pass(%s, %s)", (SCOPE, str(token)))
+                cursor.execute("CALL fence.pass(%s, %s)", (SCOPE, str(token)))
             else:  # its only other part: else the twin's stopped leader would hold its row for ever
                 cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '2s'")
             cursor.execute(f"UPDATE {kind}_state SET count = %s WHERE key = %s", (count, self.key))
