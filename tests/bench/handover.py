@@ -105,7 +105,7 @@ class Floor:
              stage.kubeconfig("candidate-0"), harness.NAMESPACE, FLOOR_LEASE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(5):
-            self.round_ms()  # everything is warm then
+            self._round()  # everything is warm then
 
     def __enter__(self):
         return self
@@ -115,6 +115,12 @@ class Floor:
         self._process.communicate()
 
     def round_ms(self):
+        """The second of two rounds at once: the first wakes API server, etcd and disk, for this round and
+        for the hand-over that is measured next."""
+        self._round()
+        return self._round()
+
+    def _round(self):
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -199,7 +205,8 @@ def measure_beside_floor(stage, report, quick):
     """Rounds of the floor and of hand-overs in turn, with few and many followers."""
     report.note(FLOOR_SECTION, "The floor: one release PUT, its watch event at another client, that"
                 " client's acquire PUT, on warm raw TLS connections. Its rounds and baton's take"
-                " turns. baton's begin where its application says or shows that its work has ended;"
+                " turns, each right after other writes. baton's begin where its application says or"
+                " shows that its work has ended;"
                 f" one whose stream closes works on for {WORKS_ON_S * 1e3:.0f} ms after SIGTERM."
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
                 " the term drains, and the release waits for that write. Followers, where there is"
