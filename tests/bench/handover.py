@@ -91,7 +91,7 @@ PEERS = {  # name: Lease, pause, asked by name, flags
 IDLE_S, IDLE_WAY = 125, "SIGTERM after POST /drained"  # of which no follower hears before
 # One Lease for each of its elections, apart from those of crash.
 LEASES = {"baton": "bench", "client-go": "e49"}
-FLOOR_LEASE, PROOFLESS_LEASE = "e48", "e47"
+FLOOR_LEASES, PROOFLESS_LEASE = ("e48", "e29"), "e47"
 SERIES_LEASES = {1: "e40", 2: "e41", 9: "e42", 99: "e43"}
 IDLE_LEASES = [f"e{number}" for number in range(30, 40)]
 
@@ -99,28 +99,19 @@ IDLE_LEASES = [f"e{number}" for number in range(30, 40)]
 class Floor:
     """The least that the API server allows; see floor.cc."""
 
-    def __init__(self, stage):
+    def __init__(self, stage, lease):
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", stage.build / "bench_floor",
-             stage.kubeconfig("candidate-0"), harness.NAMESPACE, FLOOR_LEASE],
+             stage.kubeconfig("candidate-0"), harness.NAMESPACE, lease],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(5):
-            self._round()  # everything is warm then
+            self.round_ms()  # everything is warm then
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self):
         self._process.kill()
         self._process.communicate()
 
     def round_ms(self):
-        """The second of two rounds at once: the first wakes API server, etcd and disk, for this round and
-        for the hand-over that is measured next."""
-        self._round()
-        return self._round()
-
-    def _round(self):
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -129,19 +120,43 @@ class Floor:
         return int(answer) / 1e6
 
 
+class Turns:
+    """A round of the floor, then a hand-over. Each comes right after writes of somebody else, so that API
+    server, etcd and disk are awake for both, and the processes of both have been idle."""
+
+    def __init__(self, stage):
+        self._waker, self._floor = (Floor(stage, lease) for lease in FLOOR_LEASES)
+        self.floor_ms = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._waker.close()
+        self._floor.close()
+
+    def hand_over_ms(self, leader, followers, end):
+        time.sleep(random.uniform(*PAUSES_S["baton"]))
+        self._waker.round_ms()
+        self.floor_ms.append(self._floor.round_ms())
+        return hand_over_from_ms(leader, followers, end, self._waker.round_ms)
+
+
 def hand_over_ms(election, end, pause_s, by_name=False):
     leader, followers = election.settle()
     time.sleep(random.uniform(*pause_s))
-    return hand_over_from_ms(leader, followers, end, by_name)
+    return hand_over_from_ms(leader, followers, end, by_name=by_name)
 
 
-def hand_over_from_ms(leader, followers, end, by_name=False):
+def hand_over_from_ms(leader, followers, end, wake=None, by_name=False):
     """One round: ends the leader, returns the time to the next yes, and restarts what ended."""
     connection = leader.connect()
     with (FirstYes(followers, by_name=by_name) as first_yes,
           concurrent.futures.ThreadPoolExecutor(1) as pool):
         waiting = pool.submit(first_yes.wait_ns, 60, f"the end of {leader.name}")
         try:
+            if wake:
+                wake()
             begin_ns = end(leader, connection)
             yes_ns = waiting.result()
         finally:
@@ -205,8 +220,8 @@ def measure_beside_floor(stage, report, quick):
     """Rounds of the floor and of hand-overs in turn, with few and many followers."""
     report.note(FLOOR_SECTION, "The floor: one release PUT, its watch event at another client, that"
                 " client's acquire PUT, on warm raw TLS connections. Its rounds and baton's take"
-                " turns, each right after other writes. baton's begin where its application says or"
-                " shows that its work has ended;"
+                " turns, each right after writes of a third client. baton's begin where its application"
+                " says or shows that its work has ended;"
                 f" one whose stream closes works on for {WORKS_ON_S * 1e3:.0f} ms after SIGTERM."
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
                 " the term drains, and the release waits for that write. Followers, where there is"
@@ -218,15 +233,13 @@ def measure_beside_floor(stage, report, quick):
         ways = list(BESIDE_FLOOR.items())[:None if followers == 2 else 1]
         stage.progress(f"{followers} followers: {rounds} rounds")
         flags = [*candidates.DURATIONS["baton"], "--replicas", str(followers + 1)]
-        floor_ms, by_way = [], {way: [] for way, _ in ways}
+        by_way = {way: [] for way, _ in ways}
         with (Election(stage, "baton", SERIES_LEASES[followers], followers + 1, flags) as election,
-              Floor(stage) as floor):
+              Turns(stage) as turns):
             for number in range(rounds):
                 way, end = ways[number % len(ways)]
-                leader, others = election.settle()
-                time.sleep(random.uniform(*PAUSES_S["baton"]))
-                floor_ms.append(floor.round_ms())
-                by_way[way].append(hand_over_from_ms(leader, others, end))
+                by_way[way].append(turns.hand_over_ms(*election.settle(), end))
+        floor_ms = turns.floor_ms
         baton_ms = sum(by_way.values(), [])
         report_beside_floor(report, f"followers: {followers}", by_way, floor_ms)
         if followers == 2:
@@ -271,11 +284,9 @@ def measure_idle_followers(stage, report, rounds):
             settled = [election.settle() for election in elections]
             stage.progress(f"{len(elections)} elections: {IDLE_S} s of idleness")
             time.sleep(IDLE_S)
-            floor = stack.enter_context(Floor(stage))
-            for leader, followers in settled:
-                time.sleep(random.uniform(*PAUSES_S["baton"]))
-                floor_ms.append(floor.round_ms())
-                baton_ms.append(hand_over_from_ms(leader, followers, BESIDE_FLOOR[IDLE_WAY]))
+            turns = stack.enter_context(Turns(stage))
+            baton_ms += [turns.hand_over_ms(*each, BESIDE_FLOOR[IDLE_WAY]) for each in settled]
+            floor_ms += turns.floor_ms
     report_beside_floor(report, f"followers: 2, idle for {IDLE_S} s", {IDLE_WAY: baton_ms},
                         floor_ms)
     report.goal(FLOOR_SECTION, f"p50 over the floor's, followers idle for {IDLE_S} s",
