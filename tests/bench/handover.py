@@ -27,41 +27,46 @@ TARGET_RATIO = 20  # ours at most a twentieth of client-go's p50
 WORKS_ON_S = 0.05  # an application after its SIGTERM
 
 
-# How each round ends the leader. Each returns when the end began (boottime ns) and may block.
-# Where the application speaks first, its word is where the time begins.
+# How each round ends the leader. Each calls wake() and returns when the end began (boottime ns); it may
+# block. Where the application speaks first, its word is where the time begins.
 
-def end_by_sigterm(leader, _):
+def end_by_sigterm(leader, _, wake):
+    wake()
     begin_ns = now_ns()
     leader.terminate()
     return begin_ns
 
 
-def end_by_drained(leader, connection):
+def end_by_drained(leader, connection, wake):
     term = json.loads(connection.ask("GET", "/leader")[1])["termId"]
+    wake()
     begin_ns = now_ns()
     connection.post("/drained", json.dumps({"termId": term}).encode())
     leader.terminate()
     return begin_ns
 
 
-def end_by_held_stream(leader, connection):
+def end_by_held_stream(leader, connection, wake):
     connection.follow("?hold=true")
+    wake()
     begin_ns = now_ns()
     leader.terminate()
     connection.close()
     return begin_ns
 
 
-def end_by_held_stream_later(leader, connection):
+def end_by_held_stream_later(leader, connection, wake):
     connection.follow("?hold=true")
     leader.terminate()
     time.sleep(WORKS_ON_S)
+    wake()
     begin_ns = now_ns()
     connection.close()
     return begin_ns
 
 
-def end_by_resign(_, connection):
+def end_by_resign(_, connection, wake):
+    wake()
     begin_ns = now_ns()
     connection.post("/resign?drained=true&wait=10s")
     return begin_ns
@@ -148,16 +153,14 @@ def hand_over_ms(election, end, pause_s, by_name=False):
     return hand_over_from_ms(leader, followers, end, by_name=by_name)
 
 
-def hand_over_from_ms(leader, followers, end, wake=None, by_name=False):
+def hand_over_from_ms(leader, followers, end, wake=lambda: None, by_name=False):
     """One round: ends the leader, returns the time to the next yes, and restarts what ended."""
     connection = leader.connect()
     with (FirstYes(followers, by_name=by_name) as first_yes,
           concurrent.futures.ThreadPoolExecutor(1) as pool):
         waiting = pool.submit(first_yes.wait_ns, 60, f"the end of {leader.name}")
         try:
-            if wake:
-                wake()
-            begin_ns = end(leader, connection)
+            begin_ns = end(leader, connection, wake)
             yes_ns = waiting.result()
         finally:
             connection.close()
