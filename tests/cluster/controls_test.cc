@@ -7,7 +7,6 @@
 #include <csignal>
 #include <ctime>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "support/candidates.h"
 #include "support/cluster.h"
@@ -154,7 +153,7 @@ TEST(BackOff, TheSecondLostTermIsLeftToOthersFirst) {
   ASSERT_EQ(candidates.wait_for_leader(), 0);
   for (std::size_t lost = 0; lost < 2;) {
     baton.process().send(SIGSTOP);
-    std::this_thread::sleep_for(std::chrono::seconds(3));  // longer than V
+    let_pass(std::chrono::seconds(3));  // longer than V
     baton.process().send(SIGCONT);
     ASSERT_TRUE(wait_until([&] { return baton.log_lines("lost").size() > lost; })) << baton.log();
     ASSERT_EQ(candidates.wait_for_leader(), 0);
