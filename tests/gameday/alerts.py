@@ -68,11 +68,13 @@ class Alerts:
         return sum(float(each["value"][1]) for each in self.get(query=expression))
 
     def fired(self, begin_ns, end_ns):
-        """The names of those that fired between two times of the node's CLOCK_BOOTTIME."""
-        seconds = math.ceil((end_ns - begin_ns) / 1e9)
-        found = self.get(query=f'max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])',
-                         time=(pods.booted_ns() + end_ns) / 1e9)
-        return sorted({each["metric"]["alertname"] for each in found})
+        """The names of those that began to fire between two times of the node's CLOCK_BOOTTIME."""
+        def firing(time_ns, seconds):
+            found = self.get(query=f'max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])',
+                             time=(pods.booted_ns() + time_ns) / 1e9)
+            return {tuple(sorted(each["metric"].items())) for each in found}
+        before, until_end = firing(begin_ns, 2), firing(end_ns, math.ceil((end_ns - begin_ns) / 1e9))
+        return sorted({dict(each)["alertname"] for each in until_end - before})
 
     def stop(self):
         self.ended.set()
