@@ -150,7 +150,7 @@ TEST(FiguresTest, OfTheLongRun) {
   EXPECT_EQ(quiet.changes, 0);
   EXPECT_NEAR(turns.changes, 6, 1.01);
   EXPECT_LT(*std::max_element(turns.share.begin(), turns.share.end()), 0.7) << "by turns";
-  EXPECT_GT(flaps.changes, 30);
+  EXPECT_GT(flaps.changes, 5 * backs_off.changes);
   EXPECT_LT(backs_off.changes, 5);
   EXPECT_LT(backs_off.share[0], flaps.share[0]);
   EXPECT_LT(backs_off.leaderless_s, flaps.leaderless_s);
