@@ -22,20 +22,41 @@ using nlohmann::json;
 constexpr std::size_t kLargestBytes = std::size_t{4} << 20;
 constexpr int kDeepest = 64;
 
-/// The deepest nesting of objects and arrays, whatever else is wrong with the text.
-int depth_of(std::string_view text) {
-  int depth = 0;
-  int deepest = 0;
+/// What a look at the text tells before anything is built of it.
+struct Outline {
+  int deepest = 0;  // nesting of objects and arrays, whatever else is wrong
+  /// What the first managedFields have between their brackets; "" if there are none.
+  std::string_view managed_fields;
+};
+
+Outline outline_of(std::string_view text) {
+  Outline outline;
+  int depth = 0, managed_depth = 0;
+  std::size_t managed_from = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"') {  // brackets within a string are no nesting
+      const std::size_t from = i;
       for (++i; i < text.size() && text[i] != '"'; ++i) i += text[i] == '\\' ? 1 : 0;
+      if (managed_from == 0 && text.substr(from).starts_with("\"managedFields\":[")) {
+        managed_from = i + 3;
+        managed_depth = depth + 1;
+      }
     } else if (text[i] == '{' || text[i] == '[') {
-      deepest = std::max(deepest, ++depth);
+      outline.deepest = std::max(outline.deepest, ++depth);
     } else if (text[i] == '}' || text[i] == ']') {
+      if (managed_depth != 0 && depth == managed_depth) {
+        outline.managed_fields = text.substr(managed_from, i - managed_from);
+        managed_depth = 0;
+      }
       --depth;
     }
   }
-  return deepest;
+  return outline;
+}
+
+/// Half of what the server sends, and of no use here (R1): not worth the time of reading it.
+std::string without(std::string_view text, std::string_view part) {
+  return std::string(text).erase(static_cast<std::size_t>(part.data() - text.data()), part.size());
 }
 
 constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
@@ -106,8 +127,7 @@ bool is_ours(const std::string& annotation) {
   return annotation.starts_with(election::annotation::kPrefix);
 }
 
-/// `object` loses its managedFields, the larger part of what the server sends: they are never
-/// written back (R1).
+/// `object` loses its managedFields: they are never written back (R1).
 Result<Lease> lease_from(json& object) {
   const auto found = object.find("metadata");
   if (found != object.end() && found->is_object()) found->erase("managedFields");
@@ -176,8 +196,10 @@ Result<json> parse_object(std::string_view text) {
     return Error{"the answer has " + std::to_string(text.size()) + " bytes, the limit is " +
                  std::to_string(kLargestBytes)};
   }
-  if (depth_of(text) > kDeepest) return Error{"the answer's JSON nests deeper than 64 levels"};
-  json parsed = json::parse(text, nullptr, false);
+  const auto [deepest, managed_fields] = outline_of(text);
+  if (deepest > kDeepest) return Error{"the answer's JSON nests deeper than 64 levels"};
+  json parsed = managed_fields.empty() ? json::parse(text, nullptr, false)
+                                       : json::parse(without(text, managed_fields), nullptr, false);
   if (!parsed.is_object()) {
     return Error{"the answer is no JSON object (cut short, or not from an API server): " +
                  printable(trim(text), 120)};

@@ -11,7 +11,8 @@
 
 namespace baton::kube {
 
-/// Any JSON object of bounded size and depth, so that it can be copied and written.
+/// Any JSON object of bounded size and depth, so that it can be copied and written. managedFields
+/// may be empty in it.
 Result<nlohmann::json> parse_object(std::string_view text);
 
 /// One Lease object. Wrong types, or no object: an error in one line. A Lease without spec is

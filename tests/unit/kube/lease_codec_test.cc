@@ -55,6 +55,23 @@ json encoded(const LeaseWrite& write) {
   return json::parse(encode_write(write, "shop", "billing", kNow));
 }
 
+TEST(DecodeLease, LeavesManagedFieldsOutWhateverIsInThem) {
+  json without = full_lease();
+  without["metadata"].erase("managedFields");
+  without["metadata"]["annotations"]["managedFields"] = "kept";
+  without["metadata"]["annotations"]["note"] = R"("managedFields":[{"]}\)";
+  for (const json& fields : {json::array(), json::array({{{"f:x", {{"]", "\\\"}]"}}}},
+                                                         {{"managedFields", {1, {2}}}}})}) {
+    json object = without;
+    object["metadata"]["managedFields"] = fields;
+    for (const std::string& text : {object.dump(), object.dump(2)}) {
+      const auto lease = decode_lease(text);
+      ASSERT_TRUE(lease.ok()) << lease.error();
+      EXPECT_EQ(json::parse(lease->raw), without);
+    }
+  }
+}
+
 TEST(DecodeLease, ReadsWhatTheRulesKnow) {
   const auto lease = decode_lease(full_lease().dump());
   ASSERT_TRUE(lease.ok()) << lease.error();
