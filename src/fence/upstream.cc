@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/thread.h"
 
 namespace baton::fence {
 namespace {
@@ -55,7 +56,7 @@ void Sending::cut() {
 
 Upstream::Upstream(http::Endpoint endpoint, std::shared_ptr<Trust> trust, Duration timeout)
     : endpoint_(std::move(endpoint)), trust_(std::move(trust)), timeout_(timeout) {
-  threads_.emplace_back([this] { work(); });
+  threads_.push_back(named_thread("upstream", [this] { work(); }));
 }
 
 Upstream::~Upstream() {
@@ -83,7 +84,7 @@ void Upstream::submit(Job job) {
   jobs_.push_back(std::move(job));
   if (jobs_.size() > idle_ && threads_.size() < kMostThreads) {
     try {
-      threads_.emplace_back([this] { work(); });
+      threads_.push_back(named_thread("upstream", [this] { work(); }));
     } catch (const std::system_error&) {  // it waits for one of the others
     }
   }

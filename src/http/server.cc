@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/thread.h"
 #include "http/session.h"
 #include "http/sockets.h"
 #include "http/stream.h"
@@ -46,7 +47,7 @@ class ServerImpl final : public Server {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the main thread
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = named_thread("listener", [this] { io_.run(); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 

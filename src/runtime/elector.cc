@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/failpoint.h"
+#include "base/thread.h"
 #include "observe/codec.h"
 #include "runtime/identity.h"
 
@@ -26,6 +27,12 @@ struct Overload : F... {
 };
 template <class... F>
 Overload(F...) -> Overload<F...>;
+
+bool hands_over(const election::Action& action) {
+  const auto* write = std::get_if<election::SendWrite>(&action);
+  return write != nullptr && (write->write.kind == election::WriteKind::acquire ||
+                              write->write.kind == election::WriteKind::release);
+}
 
 }  // namespace
 
@@ -60,7 +67,7 @@ std::string Elector::record_to(const std::string& path, observe::RecordingHead h
 }
 
 void Elector::start() {
-  election_thread_ = std::thread([this] { run_election(); });
+  election_thread_ = named_thread("election", [this] { run_election(); });
 }
 
 void Elector::run_election() {
@@ -73,17 +80,24 @@ void Elector::run_election() {
 }
 
 /// Order matters on a loss: first the answers say no, then the application is told, and only then
-/// does anything go out to the network (R11).
+/// does anything go out to the network (R11). But a hand-over's writes go out before anybody is
+/// told: nothing is led at an acquisition, and before a release the work has ended (R12). Whoever
+/// was told would take the processor from them.
 void Elector::step(const election::Event& event) {
   const Instant handed_out = board_->handed_out(), now = boot_now();
   election::Step step = election_.step(event, now, handed_out);
   wake_at_ = step.wake_at;
   const election::Status& status = election_.status();
   if (status.believes) failpoint(Failpoint::belief_before_publish);
-  if (board_->publish(status)) changed_();
-  if (status.believes) failpoint(Failpoint::belief_published);
+  const bool is_news = board_->publish(status);
   const std::uint64_t digest = recorder_ ? observe::digest(step, status) : 0;
-  for (election::Action& action : step.actions) perform(action, now);
+  auto& actions = step.actions;
+  const auto others = std::stable_partition(actions.begin(), actions.end(), hands_over);
+  const auto perform_one = [&](election::Action& action) { perform(action, now); };
+  std::for_each(actions.begin(), others, perform_one);
+  if (is_news) changed_();
+  if (status.believes) failpoint(Failpoint::belief_published);
+  std::for_each(others, actions.end(), perform_one);
   if (recorder_) recorder_->stepped({event, now, handed_out, digest}, election_);
   observer_.stepped(status, client_.server_date_s(), boot_now());
 }

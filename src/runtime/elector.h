@@ -61,7 +61,7 @@ class Elector {
   const std::shared_ptr<kube::ServerClock> server_clock_ = std::make_shared<kube::ServerClock>();
   kube::LeaseClient client_;  // requests_'s thread only, apart from cancel() and server_date_s()
   kube::LeaseWatch watch_;    // watches_'s thread only, apart from cancel()
-  Worker requests_, watches_;
+  Worker requests_{"requests"}, watches_{"watch"};
   std::thread election_thread_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/thread.h"
 #include "observe/log.h"
 
 namespace baton::runtime {
@@ -40,7 +41,7 @@ HealthGate::HealthGate(const config::HttpUrl& url, Tell tell, std::function<bool
       period_(period),
       connection_(http::Connection::make(endpoint_of(url), nullptr)) {
   tell_({false, url_.text + ": no answer yet"});
-  thread_ = std::thread([this] { run(); });
+  thread_ = named_thread("health", [this] { run(); });
 }
 
 HealthGate::~HealthGate() {

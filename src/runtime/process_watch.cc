@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "observe/log.h"
 
 namespace baton::runtime {
@@ -117,7 +118,7 @@ ProcessWatch::ProcessWatch(const std::string& name, Tell tell, DrainedTerm drain
       period_(period),
       bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   look();
-  thread_ = std::thread([this] { run(); });
+  thread_ = named_thread("process-watch", [this] { run(); });
 }
 
 void ProcessWatch::changed() { ::eventfd_write(bell_.get(), 1); }

@@ -32,7 +32,7 @@ class Recorder {
 
   const std::unique_ptr<observe::RecordingFile> file_;  // worker's thread, apart from is_full()
   std::int64_t missed_ = 0;                             // election's thread
-  Worker worker_;                                       // last: its thread ends first
+  Worker worker_{"recorder"};                           // last: its thread ends first
 };
 
 }  // namespace baton::runtime

@@ -299,7 +299,7 @@ class Process {
   const std::shared_ptr<api::StatusBoard> board_ = std::make_shared<api::StatusBoard>();
   const std::shared_ptr<api::WorkLedger> ledger_;
   const std::shared_ptr<api::TrafficBoard> traffic_board_ = std::make_shared<api::TrafficBoard>();
-  Worker worker_;
+  Worker worker_{"side"};
   Observer observer_;
   Traffic traffic_;
   const Descriptor exited_{::eventfd(0, EFD_CLOEXEC)};

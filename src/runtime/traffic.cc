@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/thread.h"
 #include "observe/log.h"
 
 namespace baton::runtime {
@@ -31,7 +32,7 @@ Traffic::Traffic(std::vector<std::unique_ptr<kube::Route>> routes,
 }
 
 void Traffic::start() {
-  if (!routes_.empty()) thread_ = std::thread([this] { run(); });
+  if (!routes_.empty()) thread_ = named_thread("traffic", [this] { run(); });
 }
 
 void Traffic::changed() {

@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "base/thread.h"
+
 namespace baton::runtime {
 
-Worker::Worker() : thread_([this] { run(); }) {}
+Worker::Worker(const char* name) : thread_(named_thread(name, [this] { run(); })) {}
 
 void Worker::stop(const std::function<void()>& interrupt) {
   {
@@ -17,10 +19,10 @@ void Worker::stop(const std::function<void()>& interrupt) {
   if (thread_.joinable()) thread_.join();
 }
 
-bool Worker::submit(std::function<void()> job) {
+bool Worker::submit(std::function<void()> job, Duration delay) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || jobs_.size() >= kQueue) return false;
-  jobs_.push_back(std::move(job));
+  jobs_.emplace(boot_now() + delay, std::move(job));
   wake_.notify_all();
   return true;
 }
@@ -35,8 +37,13 @@ void Worker::run() {
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
     if (stopping_) return;
-    auto job = std::move(jobs_.front());
-    jobs_.pop_front();
+    const auto first = jobs_.begin();
+    if (const Duration early = first->first - boot_now(); early > Duration::zero()) {
+      wake_.wait_for(lock, early);
+      continue;
+    }
+    auto job = std::move(first->second);
+    jobs_.erase(first);
     busy_ = true;
     lock.unlock();
     job();

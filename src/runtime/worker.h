@@ -4,8 +4,8 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -15,11 +15,12 @@ namespace baton::runtime {
 
 class Worker {
  public:
-  Worker();
+  explicit Worker(const char* name);
   ~Worker() { stop(); }
 
-  /// False if the queue is full and the job was dropped. Any thread; never blocks.
-  bool submit(std::function<void()> job);
+  /// Runs it after `delay` at the earliest; what is due earlier goes first. False if the queue is
+  /// full and the job was dropped. Any thread; never blocks.
+  bool submit(std::function<void()> job, Duration delay = {});
   /// Waits until nothing is queued or running, at most `limit`.
   void flush(Duration limit);
   /// Drops what is queued and all that comes later, calls `interrupt` and returns after the job
@@ -33,7 +34,7 @@ class Worker {
 
   std::mutex mutex_;  // protects what follows, up to the thread
   std::condition_variable wake_;
-  std::deque<std::function<void()>> jobs_;
+  std::multimap<Instant, std::function<void()>> jobs_;  // by when they are due
   bool busy_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -46,7 +46,7 @@ class ObserverClockTest : public testing::Test {
 
   int anomalies() { return value(observer_, "baton_clock_rate_anomalies_total"); }
 
-  Worker worker_;
+  Worker worker_{"worker"};
   Observer observer_{worker_, std::make_shared<kube::Credentials>(kube::Cluster{}),
                      nullptr, {"Lease", "shop", "billing", "", "p0", ""},
                      {},      kTimings};
@@ -70,7 +70,7 @@ TEST(Observer, TellsWhatCameOfAControl) {
   kube::ScriptedServer server;
   for (int i = 0; i < 2; ++i) server.then(kube::answer(201, "{}"));
   const auto credentials = std::make_shared<kube::Credentials>(server.cluster());
-  Worker worker;
+  Worker worker("worker");
   Observer observer(worker, credentials, std::make_shared<kube::SideClient>(credentials),
                     {"Lease", "shop", "billing", "", "p0", ""},
                     {"Pod", "shop", "p0", "uid-0", "p0", ""}, kTimings);
@@ -96,7 +96,7 @@ TEST(Observer, ReportsARefusedTokenOnceOnItsPod) {
   server.then(kube::answer(201, "{}"));
   server.then(kube::answer(403, "{}"));
   const auto credentials = std::make_shared<kube::Credentials>(server.cluster());
-  Worker worker;
+  Worker worker("worker");
   Observer observer(worker, credentials, std::make_shared<kube::SideClient>(credentials),
                     {"Lease", "shop", "billing", "", "p0", ""},
                     {"Pod", "shop", "p0", "uid-0", "p0", ""}, kTimings);
