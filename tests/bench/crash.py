@@ -19,7 +19,7 @@ import harness
 import plots
 from candidates import Election, FirstYes
 from harness import BenchError, now_ns
-from report import percentile
+from report import percentile, percentiles
 
 KILLED = "leader killed with SIGKILL, 3 candidates"
 RESTARTED = "sidecar killed and started again in its Pod, 3 candidates"
@@ -148,6 +148,8 @@ def report_killed(report, totals, beyond, delay_ms):
                     50 + 3 * delay_ms, ratio=False)  # the last event, a read, the write
     report.goal(KILLED, "balanced: p50 of the time without a leader over client-go's",
                 percentile(totals["balanced"], 0.5) / percentile(totals[PEER], 0.5), 1)
+    report.glance("leader is killed, until the next one leads: p50 / max",
+                  [percentiles(totals[name], 0.5, 1) for name in ("balanced", PEER)], "s")
     report.plot(KILLED, "crash", plots.distribution(
         "A leader killed", totals, "without a leader, s"))
 

@@ -5,13 +5,19 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import candidates
+import harness
 import plots
 from answers import is_listening, resign
 from candidates import Candidate, Election
 from harness import BenchError, memory_kib, now_ns
+from report import percentiles
+
+sys.path.append(str(harness.ROOT / "tests/image"))
+from image import Image  # noqa: E402
 
 SECTION = "footprint"
 LEASES = {"baton": "e41", "client-go": "client-go-idle"}
@@ -26,23 +32,23 @@ GROWTH_BYTES = 256  # times are written with more digits or with fewer
 
 
 def measure(stage, report, quick):
-    """BATON_IMAGE_BINARY names the image's static binary; without it, the build's is measured."""
+    """Of the binary in the image that BATON_IMAGE_ARCHIVE names; without it, of the build's."""
     idle_s, requests, renewals, starts = (
         (15, 100_000, 100_000, 5) if quick else (60, 1_000_000, 1_000_000, 30))
     programs, linked = stage.build, "shared"
-    if "BATON_IMAGE_BINARY" in os.environ:
+    if archive := os.environ.get("BATON_IMAGE_ARCHIVE"):
         folder, linked = stage.dir / "image", "static"
         folder.mkdir()
-        (folder / "baton").symlink_to(os.environ["BATON_IMAGE_BINARY"])
+        image_sizes(report, Image(archive, folder))
         stage = dataclasses.replace(stage, build=folder)
     report.note(SECTION, f"baton is {LINKED[linked]}. Three candidates of each kind, without"
                          " clients. CPU is the time on a processor by the scheduler's account. A"
                          " start follows the release of the Lease at once.")
     candidates.release(stage, [LEASES["baton"], START_LEASES["baton"]])
-    rss = {}
+    rss, cpu, leading_ms = {}, {}, []
     for kind in LEASES:
         with Election(stage, kind, LEASES[kind]) as election:
-            rss[kind] = processes(stage, report, election, idle_s)
+            rss[kind], cpu[kind] = processes(stage, report, election, idle_s)
             if kind == "baton":
                 after_requests(stage, report, election, programs / "load_generator", requests)
     report.goal(SECTION, f"MiB of RSS, the larger of leader and follower, {linked}",
@@ -55,13 +61,28 @@ def measure(stage, report, quick):
                                   for role, mib in roles.items()}, "resident memory, MiB"))
     after_renewals(stage, report, programs / "renewals_bench", renewals)
     for kind in START_LEASES:
-        start_times(stage, report, kind, starts)
+        leading_ms.append(start_times(stage, report, kind, starts))
+    binaries_mb = []
     for kind, path in (("baton's binary", stage.baton), ("client-go's", stage.client_go)):
-        report.figure(SECTION, f"size of {kind}", path.stat().st_size / 1e6, "MB")
+        binaries_mb.append(path.stat().st_size / 1e6)
+        report.figure(SECTION, f"size of {kind}", binaries_mb[-1], "MB")
+    report.glance("resident memory: leader / follower",
+                  [roles.values() for roles in rss.values()], "MiB")
+    report.glance("processor's time while nothing happens: leader / follower",
+                  [roles.values() for roles in cpu.values()], "%")
+    report.glance("process start to leading, on a released Lease: p50 / max", leading_ms, "ms")
+    report.glance("size of the binary", [[mb] for mb in binaries_mb], "MB")
+
+
+def image_sizes(report, image):
+    for how, size, limit_mb in (("unpacked", image.unpacked_bytes(), 10),
+                                ("as gzip", sum(packed for _, packed, _ in image.layer_sizes()), 4)):
+        report.goal(SECTION, f"MB of the image, {how}", size / 1e6, limit_mb, ratio=False)
 
 
 def processes(stage, report, election, idle_s):
-    """{role: RSS in MiB}; what a leader and a follower take, and do while nothing happens."""
+    """What a leader and a follower take, and do while nothing happens: {role: RSS in MiB}, {role: % of a
+    processor}."""
     leader, followers = election.settle()
     time.sleep(2)  # what happens once, at a start or for a first term, is not idleness
     kind = leader.kind
@@ -72,7 +93,7 @@ def processes(stage, report, election, idle_s):
     end = {role: cpu_ns(candidate.process.pid) for role, candidate in both.items()}
     if election.settle()[0] is not leader:
         raise BenchError("the leader changed during the idle period; end other load")
-    rss = {}
+    rss, cpu = {}, {}
     for role, candidate in both.items():
         process = pathlib.Path("/proc", str(candidate.process.pid))
         memory = memory_kib(candidate.process.pid)
@@ -83,11 +104,11 @@ def processes(stage, report, election, idle_s):
         report.figure(SECTION, f"{name}: of these anonymous", memory["Anonymous"] / 1024, "MiB")
         report.figure(SECTION, f"{name}: threads", len(os.listdir(process / "task")), "")
         report.figure(SECTION, f"{name}: open descriptors", len(os.listdir(process / "fd")), "")
-        percent = (end[role] - begin[role]) / (idle_s * 1e9) * 100
-        report.figure(SECTION, f"{name}: CPU over {idle_s} idle s", percent, "%")
+        cpu[role] = (end[role] - begin[role]) / (idle_s * 1e9) * 100
+        report.figure(SECTION, f"{name}: CPU over {idle_s} idle s", cpu[role], "%")
         if kind == "baton":
-            report.goal(SECTION, f"% of a core, idle {role}", percent, CPU_PERCENT, ratio=False)
-    return rss
+            report.goal(SECTION, f"% of a core, idle {role}", cpu[role], CPU_PERCENT, ratio=False)
+    return rss, cpu
 
 
 def cpu_ns(pid):
@@ -122,7 +143,7 @@ def after_renewals(stage, report, program, renewals):
 
 
 def start_times(stage, report, kind, starts):
-    """A single candidate on a Lease that its predecessor has released."""
+    """A single candidate on a Lease that its predecessor has released. Returns p50 and max, in ms."""
     candidate = Candidate(stage, kind, 0, START_LEASES[kind])
     listening_ms, leading_ms = [], []
     for number in range(-1, starts):  # the first makes the Lease, or waits for it
@@ -144,6 +165,7 @@ def start_times(stage, report, kind, starts):
     if kind == "baton":
         report.goal(SECTION, "ms from process start to leading on a released Lease, worst",
                     max(leading_ms), START_MS, ratio=False)
+    return percentiles(leading_ms, 0.5, 1)
 
 
 def wait_ns(condition, candidate):

@@ -18,7 +18,7 @@ import harness
 import plots
 from candidates import Election, FirstYes
 from harness import BenchError, now_ns
-from report import percentile
+from report import percentile, percentiles
 
 WAYS_SECTION = "graceful hand-over, 3 candidates"
 FLOOR_SECTION = "graceful hand-over beside the floor"
@@ -351,6 +351,8 @@ def report_times(report, times, delay_ms):
                 " tell of it; client-go's local HTTP is asked every millisecond.")
     for way, values in times.items():
         report.row(WAYS_SECTION, WAYS[way][1], values, "ms")
+    report.glance("leader ends in good order, until the next one leads: p50 / max",
+                  [percentiles(times[way], 0.5, 1) for way in ("drained", "client-go")], "ms")
     for way, values in times.items():
         if way != "client-go" and not delay_ms:  # else the API server decides, not the elector
             ratio = percentile(values, 0.5) / percentile(times["client-go"], 0.5)

@@ -84,6 +84,9 @@ def measure(stage, report, quick):
     for (size, ours), (_, theirs) in zip(requests["baton"], requests["client-go"]):
         report.goal(SECTION, f"requests of client-go over baton's, {size} candidates",
                     theirs / ours, 1, at_most=False)
+    sizes = " / ".join(str(size) for size, _ in requests["baton"])
+    report.glance(f"requests while nothing happens, {sizes} candidates",
+                  [[per_s for _, per_s in found] for found in requests.values()], "per s")
     report.plot(SECTION, "requests-against-candidates", plots.lines(
         "Requests to the API server while nothing happens", requests,
         "candidates of one election", "requests/s"))

@@ -13,6 +13,10 @@ def percentile(values, share):
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
+def percentiles(values, *shares):
+    return [percentile(values, share) for share in shares]
+
+
 def number(value):
     """Three significant digits at least, and no exponent."""
     if isinstance(value, int) or abs(value) >= 100:
@@ -27,7 +31,8 @@ real etcd and kube-apiserver, and writes this page anew; do not edit it.
 
 <!-- not run: takes about an hour -->
 ```sh
-scripts/bench
+tests/image/build   # what is measured of the footprint is the image's
+BATON_IMAGE_ARCHIVE=build/image/baton.tar scripts/bench
 ```
 
 What can be carried over to another machine are the ratios, each between two things of one run; the
@@ -35,12 +40,21 @@ figures belong to this machine. Verdicts stand as measured, also where a goal wa
 """
 
 
+GLANCE = ("", "baton", "client-go 15/10/2")
+
+
 class Report:
     def __init__(self, facts):
         """facts: (name, text) of the machine, the versions and the command, shown at the top."""
         self._facts = facts
         self._sections = {}
+        self._glance = []
         self.plots = {}  # file name -> SVG
+
+    def glance(self, what, sides, unit):
+        """A line of the table that comes first. sides: the figures of baton and those of client-go
+        15/10/2, of each in the order in which `what` names them."""
+        self._glance.append((what, *(f"{' / '.join(map(number, side))} {unit}" for side in sides)))
 
     def row(self, section, name, values, unit):
         """One measured quantity over len(values) rounds."""
@@ -78,6 +92,10 @@ class Report:
     def print(self):
         for name, value in self._facts:
             print(f"{name:12} {value}")
+        if self._glance:
+            print()
+        for row in (GLANCE, *self._glance) if self._glance else ():
+            print("{:62}{:>24}{:>24}".format(*row))
         for title, section in self._sections.items():
             print(f"\n{title}\n{'=' * len(title)}")
             for note in section["notes"]:
@@ -93,7 +111,8 @@ class Report:
                 print(f"  goal: {text:56}{value:>10}  {limit:16}{kind:7}{verdict}")
 
     def markdown(self):
-        lines = [HEAD, *_table(("", ""), self._facts), "## Goals", "",
+        lines = [HEAD, *_table(GLANCE, self._glance), "## Where and when", "",
+                 *_table(("", ""), self._facts), "## Goals", "",
                  "Those marked * are times or sizes on this machine; the others are ratios.", ""]
         lines += _table(("", "goal", "measured", "wanted", "verdict"), [
             (title, text + ("" if ratio else " *"), value, limit, verdict)

@@ -45,6 +45,13 @@ class ReportTest(unittest.TestCase):
         self.assertIn("| baton, ms | 4 | 1.00 | 2.00 | 4.00 | 4.00 |", self.report.markdown())
         self.assertRegex(self.printed(), r"baton, ms +4 +1\.00 +2\.00 +4\.00 +4\.00\n")
 
+    def test_begins_with_both_sides_at_a_glance(self):
+        self.report.glance("until the next one leads: p50 / max", ([5.0, 12.5], [1200, 3100]), "ms")
+        self.assertIn("| until the next one leads: p50 / max | 5.00 / 12.5 ms | 1,200 / 3,100 ms |",
+                      self.report.markdown())
+        self.assertRegex(self.printed(),
+                         r"until the next one leads: p50 / max +5\.00 / 12\.5 ms +1,200 / 3,100 ms\n")
+
     def test_a_missed_ratio_decides_the_exit_status(self):
         self.report.goal("a", "as fast as the floor", 1.3, 1.3)
         self.assertEqual(self.report.exit_status(), 0)
