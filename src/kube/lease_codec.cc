@@ -189,17 +189,18 @@ void set_annotations(json& metadata, const std::map<std::string, std::string>& o
 
 WatchLine broken_line(FailureKind kind, const std::string& what) { return {{}, {kind, {}, what}}; }
 
-}  // namespace
+enum class ManagedFields { read, left_out };
 
-Result<json> parse_object(std::string_view text) {
+Result<json> parse(std::string_view text, ManagedFields managed) {
   if (text.size() > kLargestBytes) {
     return Error{"the answer has " + std::to_string(text.size()) + " bytes, the limit is " +
                  std::to_string(kLargestBytes)};
   }
   const auto [deepest, managed_fields] = outline_of(text);
   if (deepest > kDeepest) return Error{"the answer's JSON nests deeper than 64 levels"};
-  json parsed = managed_fields.empty() ? json::parse(text, nullptr, false)
-                                       : json::parse(without(text, managed_fields), nullptr, false);
+  json parsed = managed == ManagedFields::read || managed_fields.empty()
+                    ? json::parse(text, nullptr, false)
+                    : json::parse(without(text, managed_fields), nullptr, false);
   if (!parsed.is_object()) {
     return Error{"the answer is no JSON object (cut short, or not from an API server): " +
                  printable(trim(text), 120)};
@@ -207,8 +208,14 @@ Result<json> parse_object(std::string_view text) {
   return parsed;
 }
 
+Result<json> parse_lease(std::string_view text) { return parse(text, ManagedFields::left_out); }
+
+}  // namespace
+
+Result<json> parse_object(std::string_view text) { return parse(text, ManagedFields::read); }
+
 Result<Lease> decode_lease(std::string_view text) {
-  Result<json> object = parse_object(text);
+  Result<json> object = parse_lease(text);
   if (!object) return Error{object.error()};
   return lease_from(*object);
 }
@@ -216,7 +223,7 @@ Result<Lease> decode_lease(std::string_view text) {
 Result<Lease> decode_lease_object(json object) { return lease_from(object); }
 
 Result<LeaseList> decode_lease_list(std::string_view text, const std::string& name) {
-  Result<json> object = parse_object(text);
+  Result<json> object = parse_lease(text);
   if (!object) return Error{object.error()};
   std::string error;
   const Fields root(&*object, "LeaseList ", error);
@@ -242,7 +249,7 @@ Result<LeaseList> decode_lease_list(std::string_view text, const std::string& na
 }
 
 WatchLine decode_watch_line(std::string_view text) {
-  Result<json> parsed = parse_object(text);
+  Result<json> parsed = parse_lease(text);
   if (!parsed) return broken_line(FailureKind::garbled, parsed.error());
   std::string error;
   const Fields root(&*parsed, "watch event ", error);

@@ -11,8 +11,7 @@
 
 namespace baton::kube {
 
-/// Any JSON object of bounded size and depth, so that it can be copied and written. managedFields
-/// may be empty in it.
+/// Any JSON object of bounded size and depth, so that it can be copied and written.
 Result<nlohmann::json> parse_object(std::string_view text);
 
 /// One Lease object. Wrong types, or no object: an error in one line. A Lease without spec is

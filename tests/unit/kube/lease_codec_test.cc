@@ -55,6 +55,10 @@ json encoded(const LeaseWrite& write) {
   return json::parse(encode_write(write, "shop", "billing", kNow));
 }
 
+TEST(ParseObject, KeepsAllThatIsThere) {
+  EXPECT_EQ(*parse_object(full_lease().dump()), full_lease());
+}
+
 TEST(DecodeLease, LeavesManagedFieldsOutWhateverIsInThem) {
   json without = full_lease();
   without["metadata"].erase("managedFields");
