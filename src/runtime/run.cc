@@ -32,8 +32,9 @@ constexpr Duration kPodReadTimeout = std::chrono::milliseconds(1500);
 // The server's clock has shown a new second within these reads, and one lost answer is made up for.
 constexpr std::chrono::milliseconds kPodReadPause(200);
 constexpr Duration kPodReads = 2 * kPodReadTimeout;
-/// What is queued for the API server's side traffic at the end gets this long.
-constexpr Duration kLastWords = std::chrono::milliseconds(500);
+/// What is queued for the API server's side traffic at the end gets this long, of which an Event
+/// waits a sixth (observer.cc).
+constexpr Duration kLastWords = std::chrono::milliseconds(600);
 /// Beyond this the election's thread is taken for stuck. It goes round every second.
 constexpr Duration kStuck = std::chrono::seconds(10);
 
