@@ -160,8 +160,10 @@ Instant Election::Impl::own_go() const {
   // less than a wait that is a guess.
   constexpr int kNoHerd = 3;
   const bool woke_alone = memory_.newest->by_watch == 0 && own_turn() <= memory_.newest->since;
-  const bool waits = !woke_alone && is_delta_measured();
-  if (!waits && options_.replicas <= kNoHerd) return own_turn();
+  const bool waits = !woke_alone && is_delta_measured_;
+  if (options_.replicas <= kNoHerd) {  // with two followers no wait could cause a third write
+    return own_turn() + (waits ? spread_of(self_.identity, write_delta_) : Duration::zero());
+  }
   // delta is a mean: half as much again is enough for most writes.
   return own_turn() + spread_of(self_.identity, write_delta_ * 3 / 2);
 }

@@ -24,12 +24,13 @@ class Election::Impl {
   BATON_FIELDS(options_, times_, start_, self_, random_, status_, memory_, attempts_, term_,
                pending_, last_id_, must_read_, not_before_, list_sent_, list_failures_,
                write_failures_, list_refusal_, write_refusal_, creation_refusal_, last_failure_,
-               write_delta_, is_watching_, has_watch_delivered_, watch_began_, watch_heard_,
-               watch_retry_at_, watch_failures_, watch_id_, watch_refusal_, hold_off_until_,
-               hold_off_key_, is_released_, announced_until_, unhealthy_, contend_from_, is_paused_,
-               refused_controls_, lost_at_, advance_to_, adopted_until_, abandoned_term_,
-               is_terminating_, is_only_container_replaced_, has_read_back_, has_exited_,
-               dialed_for_, has_listed_, fresh_at_, now_, handed_out_, said_no_, hears_list_, out_)
+               write_delta_, is_delta_measured_, is_watching_, has_watch_delivered_, watch_began_,
+               watch_heard_, watch_retry_at_, watch_failures_, watch_id_, watch_refusal_,
+               hold_off_until_, hold_off_key_, is_released_, announced_until_, unhealthy_,
+               contend_from_, is_paused_, refused_controls_, lost_at_, advance_to_, adopted_until_,
+               abandoned_term_, is_terminating_, is_only_container_replaced_, has_read_back_,
+               has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_, said_no_,
+               hears_list_, out_)
 
  private:
   /// The one request under way.
@@ -70,7 +71,6 @@ class Election::Impl {
   void settle(const Lease& lease, bool by_watch);
   std::optional<Duration> others_write(const Sighting& sighting) const;
   void measure_write(Duration took);
-  bool is_delta_measured() const { return write_delta_ != options_.write_delta; }
   bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
   std::optional<Pending> answered(RequestId id, bool is_write);
   void write_failed(const Pending& pending, const Failure& failure);
@@ -155,6 +155,7 @@ class Election::Impl {
   std::string creation_refusal_;   // the same for creating it
   std::string last_failure_;       // of any request since the last answer
   Duration write_delta_;           // R17's delta
+  bool is_delta_measured_ = false;
 
   // The watch.
   bool is_watching_ = false;

@@ -67,6 +67,8 @@ void Election::Impl::on(const Listed& event) {
   last_failure_.clear();
   list_sent_ = pending->sent;
   fresh_at_ = now_;
+  // R17: a write and its event take about as long; far away, 25 ms would spread nobody.
+  if (!is_delta_measured_) write_delta_ = std::max(options_.write_delta, now_ - pending->sent);
   if (event.lease && !event.lease->version) {
     see_unversioned();
   } else {

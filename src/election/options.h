@@ -36,7 +36,7 @@ struct Options {
   std::string address;      // baton/address, "" for none
   Timings timings;
   int replicas = 3;                  // N of R17
-  Duration write_delta{25'000'000};  // delta of R17 until a write has measured it
+  Duration write_delta{25'000'000};  // the least delta of R17 until a write has measured it
   Duration lock_delay{0};            // L of R18, whole seconds
   Token token_floor = 0;             // R7
   Duration warm_up_limit{0};         // > 0: wait for ready-to-lead, at most this long (warming)

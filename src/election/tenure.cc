@@ -108,7 +108,7 @@ std::optional<Duration> Election::Impl::others_write(const Sighting& sighting) c
 
 // R17: how long a write takes to reach a watch, smoothed over a few; the others' is like ours.
 void Election::Impl::measure_write(Duration took) {
-  write_delta_ += (took - write_delta_) / (is_delta_measured() ? 4 : 1);
+  write_delta_ += (took - write_delta_) / (std::exchange(is_delta_measured_, true) ? 4 : 1);
 }
 
 bool Election::Impl::is_contradicted(const Lease& lease, const Attempt& attempt) const {

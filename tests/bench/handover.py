@@ -229,7 +229,8 @@ def measure_beside_floor(stage, report, quick):
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
                 " the term drains, and the release waits for that write. Followers, where there is"
                 " more than one, each wait for their place before they write (R17; two of them only"
-                " once they have measured what a write takes), so that a crowd does not collide.")
+                " once they have measured what a write takes, and no longer than that), so that a"
+                " crowd does not collide.")
     shown, lines = {}, {"baton p50": [], "baton p99": [], "floor p50": []}
     for followers, rounds in FOLLOWERS.items():
         rounds = rounds[0 if quick else 1]

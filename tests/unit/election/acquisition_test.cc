@@ -270,6 +270,23 @@ TEST_F(R17, TheSecondPlaceWaitsOnceDeltaIsMeasured) {
   }
 }
 
+// Two write twice at the most, so the second place waits for no longer than a mean write takes.
+TEST_F(R17, TheSecondOfTwoWritesWhenTheFirstsEventIsDue) {
+  constexpr Token kToken = 1'000'000;
+  world.store.create(held_lease("leader", 15));
+  Runner& second = world.add(of_three(at_place(1, kToken, "a")));
+  world.run_for(seconds(1));
+  second.fate = no_write_arrives;
+  let_another_win(world, 0, milliseconds(100));
+  world.run_for(seconds(5));  // past its time-out
+  const std::size_t before = second.written.size();
+  become(world.store, released_lease(kToken));
+  const Instant heard = world.now + second.event_delay;
+  world.run_for(seconds(1));
+  ASSERT_EQ(second.written.size(), before + 1);
+  EXPECT_EQ(second.written_at.back(), heard + milliseconds(100));
+}
+
 // A candidate that starts, or reads after a broken watch, was woken by nothing that wakes others.
 TEST_F(R17, WhatAListShowsAsTakeableIsTakenAtOnceByOneOfThree) {
   for (int i = 0; i < 10; ++i) {
@@ -279,6 +296,19 @@ TEST_F(R17, WhatAListShowsAsTakeableIsTakenAtOnceByOneOfThree) {
     one.run_for(2 * kOneWay);
     EXPECT_EQ(a.written.size(), 1U) << i;
   }
+  constexpr Token kToken = 1'000'000;
+  world.store.create(held_lease("leader", 15));
+  Runner& second = world.add(of_three(at_place(1, kToken, "a")));
+  world.run_for(seconds(1));
+  second.fate = no_write_arrives;
+  let_another_win(world, 0, milliseconds(100));  // its delta is measured
+  world.run_for(seconds(5));
+  second.is_cut_off = true;
+  become(world.store, released_lease(kToken));
+  const std::size_t before = second.written.size();
+  for (const int lists = second.lists; second.lists == lists;) world.run_for(milliseconds(1));
+  world.run_for(2 * kOneWay);
+  EXPECT_EQ(second.written.size(), before + 1);
 }
 
 Duration delta(const Runner& runner) {
@@ -298,6 +328,15 @@ TEST_F(R17, DeltaIsTheTimeUntilTheOwnWatchTells) {
   const Duration measured = delta(a);
   world.run_for(seconds(6));
   EXPECT_EQ(delta(a), measured);
+}
+
+TEST_F(R17, UntilThenItIsAGuessThatGrowsWithTheDistance) {
+  world.store.create(held_lease("leader", 15));
+  EXPECT_EQ(delta(follower()), Options().write_delta);
+  Runner& far = world.add("far");
+  far.fate = [](const LeaseWrite*) { return slow(milliseconds(400)); };
+  world.run_for(seconds(1));
+  EXPECT_EQ(delta(far), milliseconds(400));
 }
 
 // "of the own writes, and of another's that was sent without a wait"
