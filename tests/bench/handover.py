@@ -83,7 +83,7 @@ BESIDE_FLOOR = {  # with 2 followers; with other numbers the first alone
     "POST /resign?drained=true": end_by_resign,
     "held event stream closes after SIGTERM": end_by_held_stream_later,
 }
-FOLLOWERS = {1: (20, 100), 2: (45, 300), 9: (15, 100), 99: (8, 40)}  # rounds: quick, full
+FOLLOWERS = {1: (20, 100), 2: (45, 300), 9: (15, 100), 99: (6, 40)}  # rounds: quick, full
 # A pause before each end, so that the retries of a peer stand anywhere in their period.
 PAUSES_S = {"baton": (0.2, 0.6), "client-go": (1, 3.4)}
 PEERS = {  # name: Lease, pause, asked by name, flags
