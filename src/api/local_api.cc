@@ -129,11 +129,12 @@ void LocalApi::resign(const Call& call) {
         [this](Waiters::End) { return document_answer(202); });
   }
   if (call.flag("drained") && refuse_name(call)) return;
-  context_.post(election::Resign{});
+  // The proof first: with it the release goes out at once; a drain by itself is written first.
   if (call.flag("drained")) {
     context_.ledger->said_drained(view, term_id, call.text("name"));
     post_proof();
   }
+  context_.post(election::Resign{});
   answer_when_released(call, term_id);
 }
 

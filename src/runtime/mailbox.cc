@@ -1,32 +1,41 @@
 #include "runtime/mailbox.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 
 namespace baton::runtime {
+namespace {
 
-Mailbox::Mailbox() : timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)) {
-  if (timer_.open()) return;
-  std::perror("timerfd_create");
-  std::abort();  // made once, at the start: without it there is nothing to run
-}
-
-void Mailbox::fire_at(Instant at) {
+void fire_at(const Descriptor& timer, Instant at) {
   const auto since_boot = at.time_since_epoch();
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
   itimerspec setting{};
   setting.it_value.tv_sec = whole.count();
   setting.it_value.tv_nsec = (since_boot - whole).count();
-  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
+  ::timerfd_settime(timer.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
+}
+
+}  // namespace
+
+Mailbox::Mailbox()
+    : timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)),
+      bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (timer_.open() && bell_.open()) return;
+  std::perror("timerfd_create or eventfd");
+  std::abort();  // made once, at the start: without them there is nothing to run
 }
 
 void Mailbox::post(election::Event event) {
-  const std::lock_guard lock(mutex_);
-  events_.push_back(std::move(event));
-  fire_at(Instant(Duration(1)));  // long past; 0 would turn the timer off
+  {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  ::eventfd_write(bell_.get(), 1);
 }
 
 bool Mailbox::try_post(election::Event event) {
@@ -47,11 +56,13 @@ std::optional<election::Event> Mailbox::take(Instant deadline) {
         events_.pop_front();
         return event;
       }
-      if (boot_now() >= deadline) return {};
-      fire_at(deadline);  // under the lock: a post() from now on sets it again, to fire at once
     }
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto size = ::read(timer_.get(), &count, sizeof count);
+    if (boot_now() >= deadline) return {};
+    fire_at(timer_, deadline);
+    std::array<pollfd, 2> either{{{timer_.get(), POLLIN, 0}, {bell_.get(), POLLIN, 0}}};
+    ::poll(either.data(), either.size(), -1);
+    eventfd_t rings = 0;
+    ::eventfd_read(bell_.get(), &rings);
   }
 }
 

@@ -28,11 +28,10 @@ class Mailbox {
   static constexpr std::size_t kFlood =
       1000;  // a thousand versions behind: a fresh LIST is cheaper
 
-  void fire_at(Instant at);  // with mutex_ held
-
-  std::mutex mutex_;  // protects events_ and the setting of timer_
+  std::mutex mutex_;  // protects events_
   std::deque<election::Event> events_;
-  const Descriptor timer_;  // what take() waits for; an event makes it fire at once
+  // What take() waits for. A timer that fires at once would do for both; it wakes 20 us later.
+  const Descriptor timer_, bell_;
 };
 
 }  // namespace baton::runtime

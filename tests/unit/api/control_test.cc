@@ -64,8 +64,8 @@ TEST_F(ControlTest, ResignDrainedProvesAtOnce) {
   lead();
   post("/resign?drained=true&wait=5s");
   ASSERT_EQ(posted_.size(), 2U);
-  EXPECT_TRUE(std::holds_alternative<election::Resign>(posted_[0]));
-  EXPECT_EQ(std::get<WorkEnded>(posted_[1]).term_id, "t1");
+  EXPECT_EQ(std::get<WorkEnded>(posted_[0]).term_id, "t1") << "before a drain could be written";
+  EXPECT_TRUE(std::holds_alternative<election::Resign>(posted_[1]));
   EXPECT_EQ(proofs(), std::vector{Proof::drained});
 }
 
