@@ -90,10 +90,11 @@ void Elector::step(const election::Event& event) {
   const election::Status& status = election_.status();
   if (status.believes) failpoint(Failpoint::belief_before_publish);
   const bool is_news = board_->publish(status);
+  const Observer::Moment moment{.decided = now, .published = boot_now()};
   const std::uint64_t digest = recorder_ ? observe::digest(step, status) : 0;
   auto& actions = step.actions;
   const auto others = std::stable_partition(actions.begin(), actions.end(), hands_over);
-  const auto perform_one = [&](election::Action& action) { perform(action, now); };
+  const auto perform_one = [&](election::Action& action) { perform(action, moment); };
   std::for_each(actions.begin(), others, perform_one);
   if (is_news) changed_();
   if (status.believes) failpoint(Failpoint::belief_published);
@@ -103,7 +104,7 @@ void Elector::step(const election::Event& event) {
 }
 
 /// At most one request is outstanding and one dial is queued, so their queue is never full.
-void Elector::perform(election::Action& action, Instant now) {
+void Elector::perform(election::Action& action, const Observer::Moment& moment) {
   std::visit(Overload{
                  [this](const election::SendList& list) {
                    requests_.submit([this, list] { deliver("list", client_.list(list.id)); });
@@ -130,7 +131,7 @@ void Elector::perform(election::Action& action, Instant now) {
                  },
                  [this](const election::Exit&) { exited_(); },
                  [&](const election::Notice& notice) {
-                   observer_.notice(notice, election_.status(), now);
+                   observer_.notice(notice, election_.status(), moment);
                  },
              },
              action);

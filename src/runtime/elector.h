@@ -42,7 +42,7 @@ class Elector {
  private:
   void run_election();
   void step(const election::Event& event);
-  void perform(election::Action& action, Instant now);
+  void perform(election::Action& action, const Observer::Moment& moment);
   template <typename Answer>
   void deliver(const std::string& request, Answer answer);
   void run_watch(const election::StartWatch& start);

@@ -50,7 +50,8 @@ Observer::Observer(Worker& worker, std::shared_ptr<kube::Credentials> credential
       of_pod_(std::move(of_pod)),
       metrics_(of_lease_.name, of_lease_.namespace_name, of_lease_.identity, timings, boot_now()) {}
 
-void Observer::notice(const election::Notice& notice, const election::Status& status, Instant now) {
+void Observer::notice(const election::Notice& notice, const election::Status& status,
+                      const Moment& moment) {
   const std::string token = std::to_string(notice.token);
   const double took_ms = std::chrono::duration<double, std::milli>(notice.took).count();
   const bool believes = notice.kind == NoticeKind::gained || notice.kind == NoticeKind::extended;
@@ -62,11 +63,12 @@ void Observer::notice(const election::Notice& notice, const election::Status& st
                 {"token", token},
                 {"version", std::to_string(notice.revision)},
                 {"took_ms", took_ms},
-                {"decided_boottime_ns", boottime_ns(now)},
+                {"decided_boottime_ns", boottime_ns(moment.decided)},
+                {"published_boottime_ns", boottime_ns(moment.published)},
                 {"deadline_boottime_ns", believes ? boottime_ns(status.deadline) : 0}});
 
   if (believes) failpoint(Failpoint::belief_logged);
-  metrics_.notice(notice, now);
+  metrics_.notice(notice, moment.decided);
   if (notice.kind == NoticeKind::gained)
     send_event(of_lease_, of_lease_.identity + " became leader");
   if (notice.kind == NoticeKind::lost || notice.kind == NoticeKind::released) {

@@ -28,8 +28,12 @@ class Observer {
   // Election's thread; each hands over and returns.
   /// The Lease that a write goes to. Events carry its uid: kubectl describe finds them by it.
   void writes_to(const std::string& lease_uid) { of_lease_.uid = lease_uid; }
-  /// `now`: of the step that decided it. Belief begins there, before the line is written.
-  void notice(const election::Notice& notice, const election::Status& status, Instant now);
+  /// Of a step: answers before `decided` know nothing of it, those after `published` all do. Belief
+  /// begins at the one and ends by the other, both before the line is written.
+  struct Moment {
+    Instant decided, published;
+  };
+  void notice(const election::Notice& notice, const election::Status& status, const Moment& moment);
   /// After each step. `server_date_s` as kube::LeaseClient has it.
   void stepped(const election::Status& status, std::int64_t server_date_s, Instant now);
 

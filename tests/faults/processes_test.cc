@@ -164,7 +164,8 @@ TEST(F6, ClockRatesATenthOffEachWay) {
     std::istringstream lines(log.text);
     for (std::string line; std::getline(lines, line);) {
       json object = json::parse(line, nullptr, false);
-      for (const char* key : {"boottime_ns", "decided_boottime_ns", "deadline_boottime_ns"}) {
+      for (const char* key : {"boottime_ns", "decided_boottime_ns", "published_boottime_ns",
+                              "deadline_boottime_ns"}) {
         if (object.is_object() && object.value(key, std::int64_t{0}) > from_ns) {
           const auto since = static_cast<double>(object[key].get<std::int64_t>() - from_ns);
           object[key] = from_ns + static_cast<std::int64_t>(since / rate(log.who));

@@ -41,6 +41,18 @@ TEST(Judge, LossEndsABeliefBeforeItsDeadline) {
   EXPECT_EQ(violations(lost, line("gained", "y", 6, 11, 23)), 1U);
 }
 
+// A release is sent before its line is written (R12), and the next leader may be quick.
+TEST(Judge, ABeliefEndsBeforeItsLine) {
+  const std::string gained = line("gained", "x", 5, 10, 20);
+  std::string end = line("draining", "x", 5, 14);
+  const std::string next = line("gained", "y", 6, 13, 23);
+  EXPECT_EQ(violations(gained + end, next), 1U);
+  end.replace(0, 1, R"({"decided_boottime_ns":11,"published_boottime_ns":12,)");
+  EXPECT_EQ(violations(gained + end, next), 0U);
+  end.replace(end.find(":12,"), 4, ":14,");
+  EXPECT_EQ(violations(gained + end, next), 1U) << "a yes was possible until then";
+}
+
 TEST(Judge, ALongTermIsComparedWithAllThatFollow) {
   EXPECT_EQ(violations(line("gained", "x", 5, 10, 100),
                        line("gained", "y", 6, 20, 30) + line("gained", "z", 7, 40, 50)),

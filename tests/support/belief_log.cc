@@ -17,7 +17,8 @@ struct Line {
   std::int64_t at_ns = 0;
   std::int64_t token = 0;
   std::int64_t deadline_ns = 0;
-  std::int64_t decided_ns = 0;  // when the reply counted, before the line was written
+  // Before the line was written: when the reply counted, and from when on all answers knew.
+  std::int64_t decided_ns = 0, published_ns = 0;
 };
 
 // Tokens are decimal strings, since they may pass 2^53.
@@ -41,7 +42,8 @@ std::optional<Line> parse(const std::string& text) {
               number(object, "boottime_ns"),
               number(object, "token"),
               number(object, "deadline_boottime_ns"),
-              number(object, "decided_boottime_ns")};
+              number(object, "decided_boottime_ns"),
+              number(object, "published_boottime_ns")};
 }
 
 std::string seconds(std::int64_t ns) {
@@ -85,7 +87,8 @@ std::vector<Term> read_terms(const NamedLog& log, std::vector<std::string>& viol
     }
     Term& term = terms.back();
     if (ends) {
-      term.until_ns = std::min(term.until_ns, line->at_ns);
+      const std::int64_t end_ns = line->published_ns > 0 ? line->published_ns : line->at_ns;
+      term.until_ns = std::min(term.until_ns, end_ns);
       term.ended_by = term.ended_by.empty() ? line->message : term.ended_by;
     } else if (term.ended_by.empty()) {
       // The reply was judged a moment before its line was written; deadlines only move on.

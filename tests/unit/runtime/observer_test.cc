@@ -75,7 +75,7 @@ TEST(Observer, TellsWhatCameOfAControl) {
                     {"Lease", "shop", "billing", "", "p0", ""},
                     {"Pod", "shop", "p0", "uid-0", "p0", ""}, kTimings);
   const auto notice = [&](election::NoticeKind kind, const std::string& reason) {
-    observer.notice({.kind = kind, .reason = reason, .term_id = "t"}, {}, boot_now());
+    observer.notice({.kind = kind, .reason = reason, .term_id = "t"}, {}, {boot_now(), boot_now()});
   };
   notice(election::NoticeKind::control_obeyed, "asked to resign by baton/resign (R18)");
   notice(election::NoticeKind::control_refused, "baton/resign is '\n'");
