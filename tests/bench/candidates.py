@@ -163,8 +163,9 @@ class FirstYes:
 
     def _next_of_streams(self):
         for descriptor, _ in self._epoll.poll(0.1):
-            if self._streams[descriptor].has_yes():
-                return now_ns()
+            yes_ns = self._streams[descriptor].yes_ns()
+            if yes_ns:
+                return yes_ns
         return None
 
     def _next_of_asked(self):

@@ -39,9 +39,10 @@ def end_by_sigterm(leader, _, wake):
 
 def end_by_drained(leader, connection, wake):
     term = json.loads(connection.ask("GET", "/leader")[1])["termId"]
+    body = json.dumps({"termId": term}).encode()
     wake()
     begin_ns = now_ns()
-    connection.post("/drained", json.dumps({"termId": term}).encode())
+    connection.post("/drained", body)
     leader.terminate()
     return begin_ns
 
@@ -224,7 +225,8 @@ def measure_beside_floor(stage, report, quick):
     report.note(FLOOR_SECTION, "The floor: one release PUT, its watch event at another client, that"
                 " client's acquire PUT, on warm raw TLS connections. Its rounds and baton's take"
                 " turns, each right after writes of a third client. baton's begin where its application"
-                " says or shows that its work has ended;"
+                " says or shows that its work has ended, and end when the kernel has received the yes, as"
+                " the floor's end when its process has read the answer;"
                 f" one whose stream closes works on for {WORKS_ON_S * 1e3:.0f} ms after SIGTERM."
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
                 " the term drains, and the release waits for that write. Followers, where there is"
@@ -349,7 +351,8 @@ def proofless(stage, rounds):
 
 def report_times(report, times, delay_ms):
     report.note(WAYS_SECTION, "End signal to the next candidate's first yes. baton's event streams"
-                " tell of it; client-go's local HTTP is asked every millisecond.")
+                " tell of it, and count when the kernel has received them; client-go's local HTTP is"
+                " asked every millisecond.")
     for way, values in times.items():
         report.row(WAYS_SECTION, WAYS[way][1], values, "ms")
     report.glance("leader ends in good order, until the next one leads: p50 / max",

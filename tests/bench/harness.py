@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from ports import free_port  # noqa: E402
 
 NAMESPACE = "baton-test"
 YES = b'"isLeader":true'
+SO_TIMESTAMPNS = 35  # socket(7), Linux: not among Python's constants
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 
 
@@ -75,6 +77,7 @@ class Connection:
         self._host = f"127.0.0.1:{port}"
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._buffer = b""
 
     def send(self, method, path, body=b""):
@@ -115,12 +118,13 @@ class Connection:
         document, self._buffer = self._read_to(b"\n\n")
         return json.loads(document)
 
-    def has_yes(self):
-        """Whether there is a yes among the events that have come; they are gone then."""
-        self._fill(socket.MSG_DONTWAIT)
+    def yes_ns(self):
+        """When the kernel received the events that have come, if there is a yes among them, else None;
+        they are gone then. What asks is slow to wake, and no part of what is measured."""
+        received_ns = self._fill(socket.MSG_DONTWAIT)
         has_yes = YES in self._buffer
         self._buffer = self._buffer[-len(YES):]
-        return has_yes
+        return received_ns if has_yes else None
 
     def fileno(self):
         return self._socket.fileno()
@@ -135,10 +139,16 @@ class Connection:
         return head, rest
 
     def _fill(self, flags=0):
-        data = self._socket.recv(65536, flags)
+        """Returns when the kernel received the last of it."""
+        data, notes, _, _ = self._socket.recvmsg(65536, 64, flags)
         if not data:
             raise BenchError("the candidate closed the connection")
         self._buffer += data
+        for level, kind, note in notes:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                seconds, ns = struct.unpack("@ll", note)
+                return now_ns() - (time.time_ns() - seconds * 1_000_000_000 - ns)
+        return now_ns()
 
 
 @dataclasses.dataclass
