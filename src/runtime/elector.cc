@@ -14,7 +14,7 @@ namespace baton::runtime {
 namespace {
 
 /// The election's thread goes round at least this often, so that liveness can tell it is alive.
-constexpr Duration kHeartbeat = std::chrono::seconds(1);
+constexpr std::chrono::seconds kHeartbeat(1);
 
 /// The server ends each watch after this long by itself; a random length keeps many candidates from
 /// returning together. Between one and five minutes (API servers forget versions after about five).
@@ -72,10 +72,9 @@ void Elector::start() {
 
 void Elector::run_election() {
   while (!stopping_) {
-    const Instant now = boot_now();
-    heartbeat_ns_ = now.time_since_epoch().count();
-    auto event = mailbox_.take(std::min(wake_at_, now + kHeartbeat));
-    if (event || boot_now() >= wake_at_) step(event.value_or(election::Tick{}));
+    if (const auto event = mailbox_.take(kHeartbeat)) step(*event);
+    const std::lock_guard lock(stepping_);  // nor does another thread's step hang
+    heartbeat_ns_ = boot_now().time_since_epoch().count();
   }
 }
 
@@ -84,9 +83,9 @@ void Elector::run_election() {
 /// told: nothing is led at an acquisition, and before a release the work has ended (R12). Whoever
 /// was told would take the processor from them.
 void Elector::step(const election::Event& event) {
+  const std::lock_guard lock(stepping_);
   const Instant handed_out = board_->handed_out(), now = boot_now();
   election::Step step = election_.step(event, now, handed_out);
-  wake_at_ = step.wake_at;
   const election::Status& status = election_.status();
   if (status.believes) failpoint(Failpoint::belief_before_publish);
   const bool is_news = board_->publish(status);
@@ -101,6 +100,7 @@ void Elector::step(const election::Event& event) {
   std::for_each(others, actions.end(), perform_one);
   if (recorder_) recorder_->stepped({event, now, handed_out, digest}, election_);
   observer_.stepped(status, client_.server_date_s(), boot_now());
+  mailbox_.alarm_at(step.wake_at);
 }
 
 /// At most one request is outstanding and one dial is queued, so their queue is never full.
@@ -137,7 +137,7 @@ void Elector::perform(election::Action& action, const Observer::Moment& moment) 
              action);
 }
 
-/// Hands the answer to the election. Requests' thread.
+/// Steps with the answer. Requests' thread.
 template <typename Answer>
 void Elector::deliver(const std::string& request, Answer answer) {
   std::visit(
@@ -145,7 +145,7 @@ void Elector::deliver(const std::string& request, Answer answer) {
         if constexpr (requires { one.failure; }) {
           observer_.request_failed(request, one.failure.kind);
         }
-        post(std::move(one));
+        step(std::move(one));
       },
       answer);
 }
@@ -154,16 +154,14 @@ void Elector::deliver(const std::string& request, Answer answer) {
 void Elector::run_watch(const election::StartWatch& start) {
   const auto timeout_s =
       kShortestWatch_s + random_bits() % (kLongestWatch_s - kShortestWatch_s + 1);
-  election::WatchEnded ended = watch_.run(start.id, start.from, static_cast<int>(timeout_s),
-                                          [this, &start](election::Watched event) {
-                                            if (!mailbox_.try_post(std::move(event)))
-                                              watch_.cancel(start.id);
-                                          });
+  election::WatchEnded ended =
+      watch_.run(start.id, start.from, static_cast<int>(timeout_s),
+                 [this](election::Watched event) { step(std::move(event)); });
   const election::FailureKind kind = ended.failure.kind;
   if (kind != election::FailureKind::ended && kind != election::FailureKind::unknown) {
     observer_.request_failed("watch", kind);  // one that was refused or cannot be read
   }
-  post(std::move(ended));
+  step(std::move(ended));
 }
 
 }  // namespace baton::runtime

@@ -1,5 +1,7 @@
-// Runs one election: the core on a thread of its own, its reads and writes on a second, its watch
-// on a third. Nothing else runs on them, so nothing else can delay a renewal (R15).
+// Runs one election on three threads of its own: one for time and for what others say, one for its
+// reads and writes, one for its watch. Each steps the core with what it has, one at a time: handing
+// over to another thread would cost a hand-over more than the step. Whichever steps is called the
+// election's thread. Nothing else runs on them, so nothing else can delay a renewal (R15).
 //
 // A process could hold several electors; they share nothing but the credentials.
 #pragma once
@@ -7,6 +9,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "api/status_board.h"
@@ -21,8 +24,8 @@ namespace baton::runtime {
 
 class Elector {
  public:
-  /// `changed` (the board shows a change) and `exited` (the core's Exit) are called on the
-  /// election's thread and must not block; `before_release` on the requests' thread before a
+  /// `changed` (the board shows a change) and `exited` (the core's Exit) are called within a step
+  /// and must not block, nor wait for one; `before_release` on the requests' thread before a
   /// release goes out, and may block for a request timeout.
   Elector(election::Options options, Instant start, std::shared_ptr<kube::Credentials> credentials,
           const kube::LeaseTarget& target, std::shared_ptr<api::StatusBoard> board,
@@ -34,7 +37,7 @@ class Elector {
   /// Before start(). "" or why nothing can be recorded there.
   std::string record_to(const std::string& path, observe::RecordingHead head);
   void start();
-  /// Any thread; never blocks.
+  /// Any thread; never blocks, and steps nothing itself.
   void post(election::Event event) { mailbox_.post(std::move(event)); }
   /// When the election's thread last went round, for liveness. Any thread.
   Instant heartbeat() const { return Instant(Duration(heartbeat_ns_.load())); }
@@ -47,9 +50,9 @@ class Elector {
   void deliver(const std::string& request, Answer answer);
   void run_watch(const election::StartWatch& start);
 
-  election::Election election_;         // election's thread only
-  Instant wake_at_ = kLongAgo;          // election's thread only
-  std::unique_ptr<Recorder> recorder_;  // election's thread only; null: nothing is recorded
+  std::mutex stepping_;  // protects what follows, up to recorder_
+  election::Election election_;
+  std::unique_ptr<Recorder> recorder_;  // null: nothing is recorded
   const std::shared_ptr<api::StatusBoard> board_;
   Observer& observer_;
   const std::function<void()> changed_, exited_, before_release_;

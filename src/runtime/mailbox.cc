@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -38,16 +39,13 @@ void Mailbox::post(election::Event event) {
   ::eventfd_write(bell_.get(), 1);
 }
 
-bool Mailbox::try_post(election::Event event) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (events_.size() >= kFlood) return false;
-  }
-  post(std::move(event));
-  return true;
+void Mailbox::alarm_at(Instant at) {
+  const std::lock_guard lock(mutex_);
+  alarm_ = at;
+  fire_at(timer_, std::max(at, Instant(Duration(1))));  // 0 would turn it off
 }
 
-std::optional<election::Event> Mailbox::take(Instant deadline) {
+std::optional<election::Event> Mailbox::take(std::chrono::milliseconds at_most) {
   while (true) {
     {
       const std::lock_guard lock(mutex_);
@@ -56,11 +54,10 @@ std::optional<election::Event> Mailbox::take(Instant deadline) {
         events_.pop_front();
         return event;
       }
+      if (boot_now() >= alarm_) return election::Tick{};
     }
-    if (boot_now() >= deadline) return {};
-    fire_at(timer_, deadline);
     std::array<pollfd, 2> either{{{timer_.get(), POLLIN, 0}, {bell_.get(), POLLIN, 0}}};
-    ::poll(either.data(), either.size(), -1);
+    if (::poll(either.data(), either.size(), static_cast<int>(at_most.count())) == 0) return {};
     eventfd_t rings = 0;
     ::eventfd_read(bell_.get(), &rings);
   }

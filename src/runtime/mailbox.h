@@ -1,4 +1,4 @@
-// The election thread's inbox: events from any thread, and a timer on CLOCK_BOOTTIME.
+// What others say to an election, from any thread, and its timer on CLOCK_BOOTTIME.
 #pragma once
 
 #include <deque>
@@ -17,19 +17,16 @@ class Mailbox {
 
   /// Any thread; never blocks for longer than the mutex is held.
   void post(election::Event event);
-  /// As post(), unless the box already holds kFlood events: then false, and the event is dropped.
-  /// For the watch, whose rate others decide.
-  bool try_post(election::Event event);
-  /// Waits for an event until `deadline` (exact, and through suspend: a timerfd on CLOCK_BOOTTIME).
-  /// Empty when the deadline came first. Owner's thread only.
-  std::optional<election::Event> take(Instant deadline);
+  /// When there is a Tick to take, until this is said anew (exact, and through suspend: a timerfd
+  /// on CLOCK_BOOTTIME). Before it is said for the first time there is one. Any thread.
+  void alarm_at(Instant at);
+  /// Waits for an event, at most this long. Owner's thread only.
+  std::optional<election::Event> take(std::chrono::milliseconds at_most);
 
  private:
-  static constexpr std::size_t kFlood =
-      1000;  // a thousand versions behind: a fresh LIST is cheaper
-
-  std::mutex mutex_;  // protects events_
+  std::mutex mutex_;  // protects what follows, up to timer_, which is set with it held
   std::deque<election::Event> events_;
+  Instant alarm_ = kLongAgo;
   // What take() waits for. A timer that fires at once would do for both; it wakes 20 us later.
   const Descriptor timer_, bell_;
 };
