@@ -46,7 +46,8 @@ bool Election::Impl::leave_if_done() {
       begin_release_of(*lease);
       return false;
     }
-    if (attempts_.has_unsettled_acquisition() && !has_read_back_) {
+    const Revision newest = memory_.newest ? memory_.newest->version : 0;
+    if (attempts_.has_unsettled_acquisition(newest) && !has_read_back_) {
       if (!pending_) send_list();
       return true;
     }

@@ -33,9 +33,10 @@ Attempt* Attempts::find(const std::string& id) {
   return found == attempts_.end() ? nullptr : &*found;
 }
 
-bool Attempts::has_unsettled_acquisition() const {
-  return std::any_of(attempts_.begin(), attempts_.end(), [](const Attempt& attempt) {
-    return attempt.kind == WriteKind::acquire && !attempt.is_settled;
+bool Attempts::has_unsettled_acquisition(Revision newest) const {
+  return std::any_of(attempts_.begin(), attempts_.end(), [&](const Attempt& attempt) {
+    return attempt.kind == WriteKind::acquire && !attempt.is_settled &&
+           attempt.base_version >= newest;
   });
 }
 

@@ -39,8 +39,9 @@ class Attempts {
   void forget_all();
   /// nullptr if there is none with this id.
   Attempt* find(const std::string& id);
-  /// An acquisition whose outcome was not seen.
-  bool has_unsettled_acquisition() const;
+  /// An acquisition that may be in force unseen. One over an older version than `newest`, the
+  /// record's, was refused or is superseded.
+  bool has_unsettled_acquisition(Revision newest) const;
 
   BATON_FIELDS(attempts_)
 

@@ -127,8 +127,9 @@ class Floor:
 
 
 class Turns:
-    """A round of the floor, then a hand-over. Each comes right after writes of somebody else, so that API
-    server, etcd and disk are awake for both, and the processes of both have been idle."""
+    """A round of the floor, then a hand-over. Each comes after such a pause and right after such writes of
+    somebody else, so that API server, etcd and disk are as awake for the one as for the other, and the
+    processes of both have been idle."""
 
     def __init__(self, stage):
         self._waker, self._floor = (Floor(stage, lease) for lease in FLOOR_LEASES)
@@ -141,10 +142,15 @@ class Turns:
         self._waker.close()
         self._floor.close()
 
+    @staticmethod
+    def _pause():
+        time.sleep(random.uniform(*PAUSES_S["baton"]) / 2)
+
     def hand_over_ms(self, leader, followers, end):
-        time.sleep(random.uniform(*PAUSES_S["baton"]))
+        self._pause()
         self._waker.round_ms()
         self.floor_ms.append(self._floor.round_ms())
+        self._pause()
         return hand_over_from_ms(leader, followers, end, self._waker.round_ms)
 
 
@@ -224,9 +230,9 @@ def measure_beside_floor(stage, report, quick):
     """Rounds of the floor and of hand-overs in turn, with few and many followers."""
     report.note(FLOOR_SECTION, "The floor: one release PUT, its watch event at another client, that"
                 " client's acquire PUT, on warm raw TLS connections. Its rounds and baton's take"
-                " turns, each right after writes of a third client. baton's begin where its application"
-                " says or shows that its work has ended, and end when the kernel has received the yes, as"
-                " the floor's end when its process has read the answer;"
+                " turns, each after a pause and right after such a round of a third client."
+                " baton's begin where its application says or shows that its work has ended, and end when"
+                " the kernel has received the yes, as the floor's end when its process has read the answer;"
                 f" one whose stream closes works on for {WORKS_ON_S * 1e3:.0f} ms after SIGTERM."
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
                 " the term drains, and the release waits for that write. Followers, where there is"

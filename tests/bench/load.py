@@ -12,12 +12,14 @@ import harness
 import plots
 from answers import resign
 from candidates import Candidate, DURATIONS, Election
+from handover import PAUSES_S
 from harness import NAMESPACE
 
 SECTION = "load on the API server"
 RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
 BATCH = 30  # candidates that start at once
 ATTEMPTS = 2
+ROUNDS = {"baton": (9, 20), "client-go": (3, 20)}  # hand-overs of each size: quick, full
 LEASES = {3: "e30", 10: "e31", 30: "e32", 100: "e33", 300: "e34", 500: "e35"}
 # Metrics of the API server, and how the sums of their series are called here.
 COUNTED = {
@@ -52,10 +54,9 @@ class Crowd(Election):
 
 def measure(stage, report, quick):
     if quick:
-        idle_sizes, sizes, elections, idle_s, rounds = (3, 30), (3, 30, 100), 30, 10, 3
+        idle_sizes, sizes, elections, idle_s = (3, 30), (3, 30, 100), 30, 10
     else:
-        idle_sizes, sizes, elections, idle_s, rounds = (
-            (3, 30, 300), (3, 10, 30, 100, 300, 500), 300, 60, 20)
+        idle_sizes, sizes, elections, idle_s = (3, 30, 300), (3, 10, 30, 100, 300, 500), 300, 60
     report.note(SECTION, f"Requests on Leases over {idle_s} s in which nothing happens, from the"
                          " API server's own metrics, less what it asks itself. client-go: 15/10/2,"
                          " ReleaseOnCancel.")
@@ -74,6 +75,7 @@ def measure(stage, report, quick):
                 if size in idle_sizes:
                     what = f"{kind}, {size} candidates of one election"
                     requests[kind].append((size, idle(stage, report, own, idle_s, what)))
+                rounds = ROUNDS[kind][0 if quick else 1]
                 attempts[kind].append((size, hand_overs(stage, report, crowd, lease, rounds)))
         with many_names(stage), contextlib.ExitStack() as stack:
             crowds = [stack.enter_context(Crowd(stage, kind, f"load-{number}", 3))
@@ -172,8 +174,7 @@ def hand_overs(stage, report, crowd, lease, rounds):
     for number in range(rounds):
         leader, _ = crowd.settle()
         stage.progress(f"{kind}, {size} candidates: hand-over {number + 1} of {rounds}")
-        # A random pause, so that client-go's retries stand anywhere in their period.
-        time.sleep(random.uniform(1.0, 3.4))
+        time.sleep(random.uniform(*PAUSES_S[kind]))
         begin_s = time.time()
         end(leader)
         crowd.settle()

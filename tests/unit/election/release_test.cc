@@ -237,6 +237,17 @@ TEST_F(Section5, AnUnresolvedAcquisitionIsReadBackAndReleased) {
   EXPECT_FALSE(a.has(NoticeKind::gained));
 }
 
+TEST_F(Section5, AnAcquisitionOverARecordThatChangedSinceIsNotReadBack) {
+  Runner& a = world.add("a");
+  a.fate = [](const LeaseWrite* write) { return write != nullptr ? lost(false) : served(); };
+  ASSERT_TRUE(world.run_until_true([&] { return a.writes(WriteKind::acquire).size() == 1; }));
+  world.store.hold_as_foreign("other", 15);
+  world.run_for(seconds(5));
+  ASSERT_EQ(a.status().leader.identity, "other");
+  a.feed(Terminate{});
+  EXPECT_TRUE(a.has_exited);
+}
+
 TEST_F(Section5, TheReadBackIsTriedOnce) {
   Runner& a = world.add("a");
   a.is_cut_off = true;
