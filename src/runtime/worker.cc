@@ -20,10 +20,12 @@ void Worker::stop(const std::function<void()>& interrupt) {
 }
 
 bool Worker::submit(std::function<void()> job, Duration delay) {
-  const std::lock_guard lock(mutex_);
-  if (stopping_ || jobs_.size() >= kQueue) return false;
-  jobs_.emplace(boot_now() + delay, std::move(job));
-  wake_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || jobs_.size() >= kQueue) return false;
+    jobs_.emplace(boot_now() + delay, std::move(job));
+  }
+  wake_.notify_all();  // who wakes finds the mutex free
   return true;
 }
 
