@@ -157,16 +157,21 @@ Instant Election::Impl::own_turn() const {
 Instant Election::Impl::own_go() const {
   const Lease* lease = memory_.lease();
   if (lease != nullptr && is_handed_over_to(self_, *lease)) return own_turn();
-  // A LIST that shows the record as takeable wakes nobody else; and two that write at once cost
-  // less than a wait that is a guess.
-  constexpr int kNoHerd = 3;
-  const bool woke_alone = memory_.newest->by_watch == 0 && own_turn() <= memory_.newest->since;
-  const bool waits = !woke_alone && is_delta_measured_;
-  if (options_.replicas <= kNoHerd) {  // with two followers no wait could cause a third write
-    return own_turn() + (waits ? spread_of(self_.identity, write_delta_) : Duration::zero());
-  }
   // delta is a mean: half as much again is enough for most writes.
-  return own_turn() + spread_of(self_.identity, write_delta_ * 3 / 2);
+  const Duration place = write_delta_ * 3 / 2;
+  if (options_.replicas > kNoHerd) return own_turn() + spread_of(self_.identity, place);
+  return own_turn() + (gives_way() ? place : Duration::zero());
+}
+
+// R17: two writes at once cost less than a wait for nobody. But of two followers one that was
+// passed over may expect another that was not: who led before, or its replacement, has joined
+// since. It leaves the first write to that one, though not for ever. A LIST that shows the record
+// as takeable wakes nobody else.
+bool Election::Impl::gives_way() const {
+  constexpr int kPatience = 8;
+  const bool woke_alone = memory_.newest->by_watch == 0 && own_turn() <= memory_.newest->since;
+  return options_.replicas == kNoHerd && passed_over_ > 0 && passed_over_ <= kPatience &&
+         !woke_alone;
 }
 
 Duration Election::Impl::spread_of(const std::string& identity, Duration delta) const {

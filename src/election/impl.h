@@ -15,6 +15,9 @@
 
 namespace baton::election {
 
+/// R17: up to so many replicas, followers are no herd.
+inline constexpr int kNoHerd = 3;
+
 class Election::Impl {
  public:
   Impl(Options options, Instant start);
@@ -24,13 +27,13 @@ class Election::Impl {
   BATON_FIELDS(options_, times_, start_, self_, random_, status_, memory_, attempts_, term_,
                pending_, last_id_, must_read_, not_before_, list_sent_, list_failures_,
                write_failures_, list_refusal_, write_refusal_, creation_refusal_, last_failure_,
-               write_delta_, is_delta_measured_, is_watching_, has_watch_delivered_, watch_began_,
-               watch_heard_, watch_retry_at_, watch_failures_, watch_id_, watch_refusal_,
-               hold_off_until_, hold_off_key_, is_released_, announced_until_, unhealthy_,
-               contend_from_, is_paused_, refused_controls_, lost_at_, advance_to_, adopted_until_,
-               abandoned_term_, is_terminating_, is_only_container_replaced_, has_read_back_,
-               has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_, said_no_,
-               hears_list_, out_)
+               write_delta_, is_delta_measured_, passed_over_, is_watching_, has_watch_delivered_,
+               watch_began_, watch_heard_, watch_retry_at_, watch_failures_, watch_id_,
+               watch_refusal_, hold_off_until_, hold_off_key_, is_released_, announced_until_,
+               unhealthy_, contend_from_, is_paused_, refused_controls_, lost_at_, advance_to_,
+               adopted_until_, abandoned_term_, is_terminating_, is_only_container_replaced_,
+               has_read_back_, has_exited_, dialed_for_, has_listed_, fresh_at_, now_, handed_out_,
+               said_no_, hears_list_, out_)
 
  private:
   /// The one request under way.
@@ -69,7 +72,7 @@ class Election::Impl {
   void history_went_back(const std::string& alarm);
   void check_term();
   void settle(const Lease& lease, bool by_watch);
-  std::optional<Duration> others_write(const Sighting& sighting) const;
+  void learn_from_winner(const Sighting& sighting);
   void measure_write(Duration took);
   bool is_contradicted(const Lease& lease, const Attempt& attempt) const;
   std::optional<Pending> answered(RequestId id, bool is_write);
@@ -112,7 +115,8 @@ class Election::Impl {
   std::string why_not_contend() const;
   std::string why_not_acquire() const;  // the record's obstacle, or no token left
   Instant own_turn() const;             // needs memory_.newest; spread not counted
-  Instant own_go() const;               // own_turn() and the spread
+  Instant own_go() const;               // own_turn() and R17's wait
+  bool gives_way() const;               // needs memory_.newest
   Duration spread_of(const std::string& identity, Duration delta) const;  // over the present record
   bool rests_on_fresh_reading() const;
 
@@ -156,6 +160,7 @@ class Election::Impl {
   std::string last_failure_;       // of any request since the last answer
   Duration write_delta_;           // R17's delta
   bool is_delta_measured_ = false;
+  int passed_over_ = 0;  // R17: in a row, by another that took the Lease after a term
 
   // The watch.
   bool is_watching_ = false;

@@ -9,13 +9,12 @@
 namespace baton::election {
 
 void Election::Impl::see(const Sighting& sighting) {
-  const auto winners_write = others_write(sighting);
+  learn_from_winner(sighting);
   const Taken taken = take_in(memory_, sighting, now_, times_.lease_duration);
   if (!taken.alarm.empty()) history_went_back(taken.alarm);
   const Lease* lease = memory_.lease();
   if (lease != nullptr) creation_refusal_.clear();
   if (taken.intake == Intake::changed) {
-    if (winners_write) measure_write(*winners_write);
     notice(NoticeKind::observed, lease == nullptr        ? "the Lease is missing"
                                  : lease->holder.empty() ? "unheld"
                                                          : "held by " + lease->holder);
@@ -92,18 +91,23 @@ void Election::Impl::settle(const Lease& lease, bool by_watch) {
   if (attempt.kind == WriteKind::renew) extend_term(attempt, lease);
 }
 
-// R17: another's acquisition that was sent as soon as the record could be taken, as our watch tells
-// of it: its sending and this candidate's turn rest on the same event or expiry.
-std::optional<Duration> Election::Impl::others_write(const Sighting& sighting) const {
+// R17: what another's acquisition shows of which our watch tells, when this candidate could have
+// taken the Lease as well.
+void Election::Impl::learn_from_winner(const Sighting& sighting) {
   const auto& lease = sighting.lease;
   const Lease* known = memory_.lease();
-  if (sighting.watch == 0 || !lease || known == nullptr || lease->holder == known->holder)
-    return {};
-  if (lease->holder == self_.identity || !is_held_by_baton(*lease)) return {};
-  if (!why_not_contend().empty()) return {};
+  if (sighting.watch == 0 || !lease || known == nullptr || lease->holder == known->holder) return;
+  if (sighting.version <= memory_.newest->version) return;
+  if (lease->holder == self_.identity || !is_held_by_baton(*lease)) return;
   const Instant turn = own_turn();
-  if (now_ < turn || spread_of(lease->holder, Duration(1)) != Duration::zero()) return {};
-  return std::min(now_ - turn, times_.request_timeout);
+  if (!why_not_contend().empty() || now_ < turn) return;
+  // Its sending and this turn rest on the same event or expiry, unless it waited for its place.
+  const bool may_have_waited = options_.replicas > kNoHerd
+                                   ? spread_of(lease->holder, Duration(1)) != Duration::zero()
+                                   : gives_way() && now_ >= own_go();
+  if (!may_have_waited) measure_write(std::min(now_ - turn, times_.request_timeout));
+  const bool is_hand_over = !known->annotated(annotation::kTerm).empty();
+  if (is_hand_over) ++passed_over_;
 }
 
 // R17: how long a write takes to reach a watch, smoothed over a few; the others' is like ours.
@@ -133,6 +137,7 @@ void Election::Impl::begin_term(const Attempt& attempt, const Lease& lease) {
     term_->warm_until = now_ + options_.warm_up_limit;
   }
   advance_to_ = 0;
+  passed_over_ = 0;
   const std::string why_not = why_not_contend();
   if (!why_not.empty()) {  // it came too late: nothing was handed out, it only has to be released
     term_->is_announced = announced_until_ != kLongAgo && !is_terminating_;

@@ -22,7 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Changes whenever an older baton could not read the file, or would read it otherwise.
-constexpr int kFormat = 5;
+constexpr int kFormat = 6;
 constexpr std::string_view kBeginning = R"({"baton_recording":)";
 /// How each line ends: with its checksum, 16 hexadecimal digits.
 constexpr std::string_view kSum = R"(,"sum":")";

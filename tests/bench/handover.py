@@ -235,10 +235,10 @@ def measure_beside_floor(stage, report, quick):
                 " the kernel has received the yes, as the floor's end when its process has read the answer;"
                 f" one whose stream closes works on for {WORKS_ON_S * 1e3:.0f} ms after SIGTERM."
                 " An application that ends at once with SIGTERM (above) finds baton writing that"
-                " the term drains, and the release waits for that write. Followers, where there is"
-                " more than one, each wait for their place before they write (R17; two of them only"
-                " once they have measured what a write takes, and no longer than that), so that a"
-                " crowd does not collide.")
+                " the term drains, and the release waits for that write. More than two"
+                " followers each wait for their place before they write, so that a crowd does not collide;"
+                " of two, the one that was passed over the last time leaves the first write to the other"
+                " (R17).")
     shown, lines = {}, {"baton p50": [], "baton p99": [], "floor p50": []}
     for followers, rounds in FOLLOWERS.items():
         rounds = rounds[0 if quick else 1]

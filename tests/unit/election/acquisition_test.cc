@@ -224,21 +224,12 @@ Options of_three(const std::string& identity) {
   return options;
 }
 
-/// An identity of this place of two, after a release with `token`.
-std::string at_place(int place, Token token, std::string identity = "w") {
-  for (int i = 0; i < 100 && spread(identity, token, 3, Duration(1)) != Duration(place); ++i) {
-    identity += "w";
-  }
-  EXPECT_EQ(spread(identity, token, 3, Duration(1)), Duration(place));
-  return identity;
-}
-
-/// A release, and after `took` another candidate's acquisition, whose place was this one.
-void let_another_win(World& world, int place, Duration took) {
+/// A release, and after `took` another candidate's acquisition.
+void let_another_win(World& world, Duration took, const std::string& identity = "winner") {
   const Token token = world.store.lease()->version.value();
   become(world.store, released_lease(token));
   world.run_for(took);
-  Lease won = held_lease(at_place(place, token), 15);
+  Lease won = held_lease(identity, 15);
   won.annotations[annotation::kFencingToken] = std::to_string(token + 1);
   become(world.store, won);
   world.run_for(seconds(1));
@@ -246,45 +237,83 @@ void let_another_win(World& world, int place, Duration took) {
 
 Fate no_write_arrives(const LeaseWrite* write) { return write == nullptr ? served() : lost(false); }
 
-// Of two followers that see the same release, the one whose place is the second leaves the write to
-// the first; both write at once while their delta is a guess.
-TEST_F(R17, TheSecondPlaceWaitsOnceDeltaIsMeasured) {
-  constexpr Token kToken = 1'000'000;
-  for (const bool is_measured : {false, true}) {
-    World two;
-    two.store.create(held_lease("leader", 15));
-    Runner& second = two.add(of_three(at_place(1, kToken, "a")));
-    Runner& first = two.add(of_three(at_place(0, kToken, "b")));
-    two.run_for(seconds(1));
-    if (is_measured) {
-      first.fate = second.fate = no_write_arrives;
-      let_another_win(two, 0, milliseconds(100));
-      first.fate = second.fate = [](const LeaseWrite*) { return served(); };
-      two.run_for(seconds(5));  // past their time-outs
-    }
-    const std::size_t before = second.written.size();
-    become(two.store, released_lease(kToken));
-    two.run_for(seconds(1));
-    EXPECT_EQ(second.written.size() - before, is_measured ? 0U : 1U);
-    EXPECT_TRUE(first.leads() || second.leads());
+/// A follower that others' acquisitions have passed over so many times, each after 100 ms.
+Runner& passed_over(World& world, int times, int replicas = 3) {
+  world.store.create(held_lease("leader", 15));
+  Options options = options_of("passed-over");
+  options.replicas = replicas;
+  Runner& runner = world.add(options);
+  world.run_for(seconds(1));
+  runner.fate = no_write_arrives;
+  for (int i = 0; i < times; ++i) {
+    let_another_win(world, milliseconds(100), "winner-" + std::to_string(i));
   }
+  world.run_for(seconds(5));  // past its time-out
+  runner.fate = [](const LeaseWrite*) { return served(); };
+  return runner;
 }
 
-// Two write twice at the most, so the second place waits for no longer than a mean write takes.
-TEST_F(R17, TheSecondOfTwoWritesWhenTheFirstsEventIsDue) {
-  constexpr Token kToken = 1'000'000;
-  world.store.create(held_lease("leader", 15));
-  Runner& second = world.add(of_three(at_place(1, kToken, "a")));
+/// How long after it heard of a release this follower writes; Duration::max(): not in a second.
+Duration writes_after_a_release(World& world, Runner& runner) {
+  const std::size_t before = runner.written.size();
+  become(world.store, released_lease(world.store.lease()->version.value()));
+  const Instant heard = world.now + runner.event_delay;
   world.run_for(seconds(1));
-  second.fate = no_write_arrives;
-  let_another_win(world, 0, milliseconds(100));
-  world.run_for(seconds(5));  // past its time-out
-  const std::size_t before = second.written.size();
-  become(world.store, released_lease(kToken));
-  const Instant heard = world.now + second.event_delay;
+  return runner.written.size() == before ? Duration::max() : runner.written_at[before] - heard;
+}
+
+// Of two followers that see the same release, one that was passed over leaves the write to the
+// other, which was not: it has joined since, as the last leader or as what replaced it.
+TEST_F(R17, WhoWasPassedOverLeavesTheWriteToTheOther) {
+  Runner& senior = passed_over(world, 1);
+  Runner& newcomer = world.add(of_three("newcomer"));
   world.run_for(seconds(1));
-  ASSERT_EQ(second.written.size(), before + 1);
-  EXPECT_EQ(second.written_at.back(), heard + milliseconds(100));
+  EXPECT_EQ(writes_after_a_release(world, senior), Duration::max());
+  EXPECT_TRUE(newcomer.leads());
+}
+
+TEST_F(R17, WithoutTheOtherItWritesHalfAsMuchAgainAsAWriteTakesLater) {
+  EXPECT_EQ(writes_after_a_release(world, passed_over(world, 1)), milliseconds(150));
+}
+
+TEST_F(R17, ItGivesWayEightTimesInARow) {
+  EXPECT_EQ(writes_after_a_release(world, passed_over(world, 8)), milliseconds(150));
+  World after_nine;
+  EXPECT_EQ(writes_after_a_release(after_nine, passed_over(after_nine, 9)), Duration::zero());
+}
+
+// Two that nothing has told apart write at once: two writes cost less than a wait for nobody.
+TEST_F(R17, WhoWasNotPassedOverWritesAtOnce) {
+  EXPECT_EQ(writes_after_a_release(world, passed_over(world, 0)), Duration::zero());
+}
+
+TEST_F(R17, NorDoesALoneFollowerWaitThatWasPassedOver) {
+  EXPECT_EQ(writes_after_a_release(world, passed_over(world, 1, 2)), Duration::zero());
+}
+
+// Both may have followed since before the first term of all.
+TEST_F(R17, NobodyIsPassedOverByTheFirstTerm) {
+  Lease created = held_lease("", 15);
+  created.annotations = {{annotation::kFormat, "1"}};
+  world.store.create(created);
+  Runner& a = world.add(of_three("a"));
+  a.fate = no_write_arrives;
+  world.run_for(seconds(16));  // its turn has come
+  Lease won = held_lease("winner", 15);
+  become(world.store, won);
+  world.run_for(seconds(5));
+  a.fate = [](const LeaseWrite*) { return served(); };
+  EXPECT_EQ(writes_after_a_release(world, a), Duration::zero());
+}
+
+TEST_F(R17, AnOwnTermEndsIt) {
+  Runner& a = passed_over(world, 1);
+  EXPECT_EQ(writes_after_a_release(world, a), milliseconds(150));
+  ASSERT_TRUE(a.leads());
+  a.feed(WorkEnded{Proof::drained, ""});
+  world.run_for(seconds(1));
+  let_another_win(world, milliseconds(100), "next");
+  EXPECT_EQ(writes_after_a_release(world, a), Duration::zero());
 }
 
 // A candidate that starts, or reads after a broken watch, was woken by nothing that wakes others.
@@ -296,19 +325,13 @@ TEST_F(R17, WhatAListShowsAsTakeableIsTakenAtOnceByOneOfThree) {
     one.run_for(2 * kOneWay);
     EXPECT_EQ(a.written.size(), 1U) << i;
   }
-  constexpr Token kToken = 1'000'000;
-  world.store.create(held_lease("leader", 15));
-  Runner& second = world.add(of_three(at_place(1, kToken, "a")));
-  world.run_for(seconds(1));
-  second.fate = no_write_arrives;
-  let_another_win(world, 0, milliseconds(100));  // its delta is measured
-  world.run_for(seconds(5));
-  second.is_cut_off = true;
-  become(world.store, released_lease(kToken));
-  const std::size_t before = second.written.size();
-  for (const int lists = second.lists; second.lists == lists;) world.run_for(milliseconds(1));
+  Runner& senior = passed_over(world, 1);
+  senior.is_cut_off = true;
+  become(world.store, released_lease(world.store.lease()->version.value()));
+  const std::size_t before = senior.written.size();
+  for (const int lists = senior.lists; senior.lists == lists;) world.run_for(milliseconds(1));
   world.run_for(2 * kOneWay);
-  EXPECT_EQ(second.written.size(), before + 1);
+  EXPECT_EQ(senior.written.size(), before + 1);
 }
 
 Duration delta(const Runner& runner) {
@@ -345,16 +368,37 @@ TEST_F(R17, DeltaIsAlsoTheTimeUntilTheWatchTellsOfTheWinner) {
   Runner& a = world.add(of_three("a"));
   world.run_for(seconds(1));
   a.fate = no_write_arrives;
-  const Duration before = delta(a);
-  let_another_win(world, 1, milliseconds(100));
-  EXPECT_EQ(delta(a), before) << "the winner has waited";
-  let_another_win(world, 0, milliseconds(100));
+  let_another_win(world, milliseconds(100), "b");
   EXPECT_EQ(delta(a), milliseconds(100)) << "the first measure replaces the guess";
-  let_another_win(world, 0, milliseconds(200));
-  EXPECT_EQ(delta(a), milliseconds(125)) << "later ones are smoothed";
+  let_another_win(world, milliseconds(140), "c");
+  EXPECT_EQ(delta(a), milliseconds(110)) << "later ones are smoothed";
+  let_another_win(world, milliseconds(200), "d");
+  EXPECT_EQ(delta(a), milliseconds(110)) << "the winner may have given way too";
   a.feed(Announce{});
-  let_another_win(world, 0, milliseconds(900));
-  EXPECT_EQ(delta(a), milliseconds(125)) << "who does not contend has no turn to count from";
+  let_another_win(world, milliseconds(90), "e");
+  EXPECT_EQ(delta(a), milliseconds(110)) << "who does not contend has no turn to count from";
+}
+
+TEST_F(R17, AWinnerOfAHerdThatWaitedForItsPlaceIsNoMeasure) {
+  constexpr Token kToken = 400;
+  for (const bool has_waited : {false, true}) {
+    World one;
+    one.store.create(held_lease("leader", 15));
+    Options options = options_of("a");
+    options.replicas = 9;
+    Runner& a = one.add(options);
+    one.run_for(seconds(1));
+    a.fate = no_write_arrives;
+    const Duration before = delta(a);
+    std::string winner = "w";
+    const auto waits = [&] { return spread(winner, kToken, 9, Duration(1)) != Duration::zero(); };
+    for (int i = 0; i < 100 && waits() != has_waited; ++i) winner += "w";
+    become(one.store, released_lease(kToken));
+    one.run_for(milliseconds(100));
+    become(one.store, held_lease(winner, 15));
+    one.run_for(seconds(1));
+    EXPECT_EQ(delta(a), has_waited ? before : milliseconds(100));
+  }
 }
 
 // "before writing, wait ..., and check memory again (this precedes R7's LIST)"

@@ -184,7 +184,7 @@ TEST(Recording, RefusesWhatIsNone) {
   }
   write_all(path, "{\"baton_recording\":1,\"x\":1}\n");
   EXPECT_EQ(error_of(path), path + ": line 1: has format 1, and this baton (" BATON_VERSION
-                                   ") reads format 5; replay it with the baton that wrote it");
+                                   ") reads format 6; replay it with the baton that wrote it");
   EXPECT_EQ(error_of(::testing::TempDir()),
             ::testing::TempDir() + ": is a directory; name the file in it");
 }
@@ -213,7 +213,7 @@ TEST(Recording, RefusesWhatNoBatonWrites) {
     write_all(path, with_sums(changed));
     const std::string error = error_of(path);
     EXPECT_TRUE(
-        error.starts_with(path + ": line " + std::to_string(line) + ": is none of format 5 ("))
+        error.starts_with(path + ": line " + std::to_string(line) + ": is none of format 6 ("))
         << error;
     EXPECT_TRUE(test::holds(error, why)) << error;
   }
