@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,6 +44,9 @@ inline constexpr const char* kHandOverTo =
     "baton/hand-over-to";  // "<Pod or identity>/<that token>"
 }  // namespace annotation
 
+/// An object as the codec read it; no rule looks into it.
+struct Document;
+
 /// One version of the Lease object.
 struct Lease {
   std::string uid;
@@ -58,16 +62,16 @@ struct Lease {
   std::map<std::string, std::string> annotations;  // the baton/* ones only
   std::string spec;  // the whole spec as canonical text: two versions with equal spec text,
                      // uid and baton/* annotations, the controls apart, are the same for R4
-  std::string raw;   // the object as received, for the codec; "" in the simulator
+  std::shared_ptr<const Document> document;  // what a write is made from; null in the simulator
 
   /// The value of a baton/* annotation, "" if absent.
   const std::string& annotated(std::string_view key) const;
 
-  // Without `raw`, which no rule looks at.
+  // Without `document`, which no rule looks at.
   template <typename Self, typename Visit>
   static void visit_fields(Self& self, Visit visit) {
     auto& [uid, version, holder, duration_s, transitions, acquire_time, strategy, preferred_holder,
-           paused_until, being_deleted, annotations, spec, raw] = self;
+           paused_until, being_deleted, annotations, spec, document] = self;
     visit(
         "uid, version, holder, duration_s, transitions, acquire_time, strategy, "
         "preferred_holder, paused_until, being_deleted, annotations, spec",

@@ -6,9 +6,14 @@
 
 #include "base/text.h"
 
+struct baton::election::Document {
+  nlohmann::json object;
+};
+
 namespace baton::kube {
 namespace {
 
+using election::Document;
 using election::FailureKind;
 using election::Lease;
 using election::LeaseWrite;
@@ -127,8 +132,8 @@ bool is_ours(const std::string& annotation) {
   return annotation.starts_with(election::annotation::kPrefix);
 }
 
-/// `object` loses its managedFields: they are never written back (R1).
-Result<Lease> lease_from(json& object) {
+/// Without managedFields: they are never written back (R1).
+Result<Lease> lease_from(json object) {
   const auto found = object.find("metadata");
   if (found != object.end() && found->is_object()) found->erase("managedFields");
   Lease lease;
@@ -160,17 +165,14 @@ Result<Lease> lease_from(json& object) {
   if (error.empty() && lease.uid.empty()) error = "Lease metadata.uid is missing";
   if (!error.empty()) return Error{error};
   lease.spec = spec.get() == nullptr ? "{}" : spec.get()->dump();
-  lease.raw = object.dump();
+  lease.document = std::make_shared<const Document>(std::move(object));
   return lease;
 }
 
 /// The object to write over: what was received, or the bare frame of a new one.
 json base_of(const LeaseWrite& write) {
-  json object = json::object();
-  if (write.kind != WriteKind::create && !write.base.raw.empty()) {
-    object = json::parse(write.base.raw, nullptr, false);
-    if (!object.is_object()) object = json::object();
-  }
+  const bool has_base = write.kind != WriteKind::create && write.base.document;
+  json object = has_base ? received(write.base) : json::object();
   for (const char* part : {"metadata", "spec"}) {
     if (!object[part].is_object()) object[part] = json::object();
   }
@@ -212,15 +214,17 @@ Result<json> parse_lease(std::string_view text) { return parse(text, ManagedFiel
 
 }  // namespace
 
+const json& received(const Lease& lease) { return lease.document->object; }
+
 Result<json> parse_object(std::string_view text) { return parse(text, ManagedFields::read); }
 
 Result<Lease> decode_lease(std::string_view text) {
   Result<json> object = parse_lease(text);
   if (!object) return Error{object.error()};
-  return lease_from(*object);
+  return lease_from(std::move(*object));
 }
 
-Result<Lease> decode_lease_object(json object) { return lease_from(object); }
+Result<Lease> decode_lease_object(json object) { return lease_from(std::move(object)); }
 
 Result<LeaseList> decode_lease_list(std::string_view text, const std::string& name) {
   Result<json> object = parse_lease(text);
@@ -240,7 +244,7 @@ Result<LeaseList> decode_lease_list(std::string_view text, const std::string& na
   for (json& item : (*object)["items"]) {  // none in a null
     const Fields lease(item.is_object() ? &item : nullptr, "Lease ", error);
     if (lease.object("metadata").text("name") != name) continue;
-    Result<Lease> decoded = lease_from(item);
+    Result<Lease> decoded = lease_from(std::move(item));
     if (!decoded) return Error{decoded.error()};
     list.lease = std::move(*decoded);
   }
@@ -271,7 +275,7 @@ WatchLine decode_watch_line(std::string_view text) {
                        "watch event type is '" + printable(type, 60) +
                            "', must be ADDED, MODIFIED, DELETED, BOOKMARK or ERROR");
   }
-  Result<Lease> lease = lease_from((*parsed)["object"]);
+  Result<Lease> lease = lease_from(std::move((*parsed)["object"]));
   if (!lease) return broken_line(FailureKind::garbled, lease.error());
   const auto change = type == "DELETED" ? WatchEventKind::deleted : WatchEventKind::changed;
   return {{{0, change, revision, std::move(*lease)}}, {}};

@@ -20,6 +20,9 @@ Result<election::Lease> decode_lease(std::string_view json);
 /// The same of an object that is parsed already.
 Result<election::Lease> decode_lease_object(nlohmann::json object);
 
+/// The object that a Lease was decoded from, without managedFields. Only of a decoded one.
+const nlohmann::json& received(const election::Lease& lease);
+
 struct LeaseList {
   election::Revision revision;
   std::optional<election::Lease> lease;  // the one named, if it is in the list

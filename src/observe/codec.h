@@ -1,5 +1,5 @@
 // The values of the election's core as the flight recorder writes them down: as JSON and back
-// without loss (but for Lease::raw, which no rule looks at), and as a digest.
+// without loss (but for Lease::document, which no rule looks at), and as a digest.
 #pragma once
 
 #include <cstdint>

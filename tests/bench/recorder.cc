@@ -48,11 +48,10 @@ class Server {
     lease_->duration_s = write.duration_s;
     lease_->transitions = write.transitions;
     lease_->annotations = write.annotations;
-    // About what a real one has: the spec, and the object with managedFields as it came.
+    // About what a real one has.
     lease_->spec = R"({"acquireTime":"2026-01-01T00:00:00.000000Z","holderIdentity":")" +
                    write.holder + R"(","leaseDurationSeconds":15,"renewTime":")" +
                    std::to_string(revision_) + "\"}";
-    lease_->raw = std::string(1500, 'x');
   }
 
   std::optional<Lease> lease_;

@@ -86,15 +86,6 @@ TEST(Codec, KeepsTextsThatAreNoUtf8) {
   EXPECT_EQ(again.reason, std::get<election::ApplicationHealth>(event).reason);
 }
 
-TEST(Codec, LeavesOutWhatTheServerSentAsIs) {
-  election::Lease lease;
-  lease.raw = "the whole object";
-  lease.annotations = {{"baton/term", "t"}};
-  const std::string text = written(Event(election::Written{1, lease})).dump();
-  EXPECT_EQ(text.find("whole object"), std::string::npos);
-  EXPECT_NE(text.find("baton/term"), std::string::npos);
-}
-
 TEST(Codec, RefusesOtherJson) {
   for (const char* text : {"null", "{}", "[]", R"({"Tick":{},"Resign":{}})", R"({"Unheard":{}})",
                            R"({"Listed":{"id":1}})", R"({"Listed":[]})"}) {
