@@ -41,7 +41,7 @@ struct Context {
   std::shared_ptr<const TrafficBoard> traffic;  // null: no Service is led to the leader
   std::shared_ptr<WorkLedger> ledger;           // one for all listeners
   std::function<Instant()> now;
-  std::function<void(election::Event)> post;  // to the election's thread; never blocks
+  std::function<void(election::Event)> post;  // steps the election; never waits for a step
   std::function<void(Rejection)> report_rejection;
   std::function<std::string()> metrics;          // Prometheus text format
   std::function<std::vector<Check>()> liveness;  // the election thread makes progress

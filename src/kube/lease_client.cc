@@ -114,7 +114,7 @@ WriteAnswer LeaseClient::write(election::RequestId id, const election::LeaseWrit
   if (reply.kind != IoKind::ok || reply.response.status >= 300) {
     return election::WriteFailed{id, failure(verb, reply)};
   }
-  auto lease = decode_lease(reply.response.body);
+  auto lease = last_->decode(reply.response.body);
   if (!lease) {  // which leaves open whether the write was applied
     connection_->close();
     return election::WriteFailed{id, {FailureKind::unknown, {}, prefix(verb) + lease.error()}};
@@ -193,7 +193,7 @@ Failure LeaseWatch::stream(election::WatchId id, election::Revision from, int ti
   std::string error;
   while (const auto line = connection_->next_line(end, error)) {
     if (line->empty()) continue;
-    WatchLine decoded = decode_watch_line(*line);
+    WatchLine decoded = decode(*line);
     if (!decoded.event) {
       decoded.failure.what = prefix("watch") + decoded.failure.what;
       return decoded.failure;
@@ -204,6 +204,16 @@ Failure LeaseWatch::stream(election::WatchId id, election::Revision from, int ti
   }
   if (error.empty()) return {FailureKind::ended, {}, prefix("watch") + "ended by the server"};
   return {FailureKind::unknown, {}, prefix("watch") + error};
+}
+
+WatchLine LeaseWatch::decode(std::string_view line) const {
+  if (const auto object = modified_object(line); !object.empty()) {
+    Result<election::Lease> lease = last_->decode(object);
+    if (lease && lease->version) {
+      return {{{0, election::WatchEventKind::changed, *lease->version, std::move(*lease)}}, {}};
+    }
+  }
+  return decode_watch_line(line);
 }
 
 }  // namespace baton::kube

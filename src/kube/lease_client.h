@@ -11,6 +11,8 @@
 
 #include "election/event.h"
 #include "kube/cluster.h"
+#include "kube/last_lease.h"
+#include "kube/lease_codec.h"
 #include "kube/server_clock.h"
 
 namespace baton::kube {
@@ -28,10 +30,12 @@ using WriteAnswer = std::variant<election::Written, election::WriteFailed>;
 class LeaseRequests {
  public:
   LeaseRequests(std::shared_ptr<Credentials> credentials, LeaseTarget target,
-                std::shared_ptr<ServerClock> clock = std::make_shared<ServerClock>())
+                std::shared_ptr<ServerClock> clock = std::make_shared<ServerClock>(),
+                std::shared_ptr<LastLease> last = std::make_shared<LastLease>())
       : credentials_(std::move(credentials)),
         target_(std::move(target)),
-        clock_(std::move(clock)) {}
+        clock_(std::move(clock)),
+        last_(std::move(last)) {}
 
  protected:
   /// `rest` follows ".../leases" in the path.
@@ -50,6 +54,7 @@ class LeaseRequests {
   const std::shared_ptr<Credentials> credentials_;
   const LeaseTarget target_;
   const std::shared_ptr<ServerClock> clock_;
+  const std::shared_ptr<LastLease> last_;
 
  private:
   std::string mend(const std::string& verb, int status) const;
@@ -98,6 +103,7 @@ class LeaseWatch : LeaseRequests {
  private:
   election::Failure stream(election::WatchId id, election::Revision from, int timeout_s,
                            const Sink& sink);
+  WatchLine decode(std::string_view line) const;
 
   std::mutex mutex_;
   // Protected by mutex_; connection_ lives while run() does and is used by its thread without lock.

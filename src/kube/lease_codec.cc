@@ -165,7 +165,7 @@ Result<Lease> lease_from(json object) {
   if (error.empty() && lease.uid.empty()) error = "Lease metadata.uid is missing";
   if (!error.empty()) return Error{error};
   lease.spec = spec.get() == nullptr ? "{}" : spec.get()->dump();
-  lease.document = std::make_shared<const Document>(std::move(object));
+  lease.document = std::make_shared<const Document>(Document{std::move(object)});
   return lease;
 }
 
@@ -279,6 +279,14 @@ WatchLine decode_watch_line(std::string_view text) {
   if (!lease) return broken_line(FailureKind::garbled, lease.error());
   const auto change = type == "DELETED" ? WatchEventKind::deleted : WatchEventKind::changed;
   return {{{0, change, revision, std::move(*lease)}}, {}};
+}
+
+std::string_view modified_object(std::string_view line) {
+  constexpr std::string_view kHead = R"({"type":"MODIFIED","object":)";
+  if (!line.starts_with(kHead) || !line.ends_with('}')) return "";
+  line.remove_prefix(kHead.size());
+  line.remove_suffix(1);
+  return line;
 }
 
 std::string encode_write(const LeaseWrite& write, const std::string& namespace_name,

@@ -35,6 +35,8 @@ struct WatchLine {
   election::Failure failure;               // if there is no event
 };
 WatchLine decode_watch_line(std::string_view line);
+/// The object in a line that tells of a change, if the line is put as API servers put it; else "".
+std::string_view modified_object(std::string_view line);
 
 /// The body of the PUT. `now_micro` is the wall clock as MicroTime (renewTime; acquireTime too when
 /// acquiring). Without managedFields (R1).

@@ -48,12 +48,12 @@ Elector::Elector(election::Options options, Instant start,
       exited_(std::move(exited)),
       before_release_(std::move(before_release)),
       heartbeat_ns_(start.time_since_epoch().count()),
-      client_(credentials, target, server_clock_),
-      watch_(credentials, target, server_clock_) {}
+      client_(credentials, target, server_clock_, last_lease_),
+      watch_(credentials, target, server_clock_, last_lease_) {}
 
 Elector::~Elector() {
   stopping_ = true;
-  mailbox_.post(election::Tick{});
+  mailbox_.ring();
   if (election_thread_.joinable()) election_thread_.join();
   requests_.stop([this] { client_.cancel(); });
   watches_.stop([this] { watch_.cancel(std::numeric_limits<election::WatchId>::max()); });
@@ -67,15 +67,32 @@ std::string Elector::record_to(const std::string& path, observe::RecordingHead h
 }
 
 void Elector::start() {
+  has_started_ = true;
   election_thread_ = named_thread("election", [this] { run_election(); });
+}
+
+void Elector::post(election::Event event) {
+  mailbox_.post(std::move(event));
+  if (!has_started_) return;
+  if (const std::unique_lock lock(stepping_, std::try_to_lock); lock.owns_lock()) {
+    step_posted();
+  } else {
+    mailbox_.ring();
+  }
 }
 
 void Elector::run_election() {
   while (!stopping_) {
-    if (const auto event = mailbox_.take(kHeartbeat)) step(*event);
+    mailbox_.wait(kHeartbeat);
     const std::lock_guard lock(stepping_);  // nor does another thread's step hang
+    step_posted();
     heartbeat_ns_ = boot_now().time_since_epoch().count();
   }
+}
+
+/// What was posted, and the Tick that is due. With stepping_ held, as step() below.
+void Elector::step_posted() {
+  while (const auto event = mailbox_.take()) step(*event);
 }
 
 /// Order matters on a loss: first the answers say no, then the application is told, and only then
@@ -83,7 +100,6 @@ void Elector::run_election() {
 /// told: nothing is led at an acquisition, and before a release the work has ended (R12). Whoever
 /// was told would take the processor from them.
 void Elector::step(const election::Event& event) {
-  const std::lock_guard lock(stepping_);
   const Instant handed_out = board_->handed_out(), now = boot_now();
   election::Step step = election_.step(event, now, handed_out);
   const election::Status& status = election_.status();
@@ -145,6 +161,7 @@ void Elector::deliver(const std::string& request, Answer answer) {
         if constexpr (requires { one.failure; }) {
           observer_.request_failed(request, one.failure.kind);
         }
+        const std::lock_guard lock(stepping_);
         step(std::move(one));
       },
       answer);
@@ -154,14 +171,17 @@ void Elector::deliver(const std::string& request, Answer answer) {
 void Elector::run_watch(const election::StartWatch& start) {
   const auto timeout_s =
       kShortestWatch_s + random_bits() % (kLongestWatch_s - kShortestWatch_s + 1);
-  election::WatchEnded ended =
-      watch_.run(start.id, start.from, static_cast<int>(timeout_s),
-                 [this](election::Watched event) { step(std::move(event)); });
+  election::WatchEnded ended = watch_.run(start.id, start.from, static_cast<int>(timeout_s),
+                                          [this](const election::Watched& event) {
+                                            const std::lock_guard lock(stepping_);
+                                            step(event);
+                                          });
   const election::FailureKind kind = ended.failure.kind;
   if (kind != election::FailureKind::ended && kind != election::FailureKind::unknown) {
     observer_.request_failed("watch", kind);  // one that was refused or cannot be read
   }
-  step(std::move(ended));
+  const std::lock_guard lock(stepping_);
+  step(ended);
 }
 
 }  // namespace baton::runtime

@@ -1,7 +1,8 @@
-// Runs one election on three threads of its own: one for time and for what others say, one for its
-// reads and writes, one for its watch. Each steps the core with what it has, one at a time: handing
-// over to another thread would cost a hand-over more than the step. Whichever steps is called the
-// election's thread. Nothing else runs on them, so nothing else can delay a renewal (R15).
+// Runs one election on three threads of its own: one for time, one for its reads and writes, one
+// for its watch. Each steps the core with what it has, one at a time, and so does whoever posts
+// what others say: handing over to another thread would cost a hand-over more than the step.
+// Whichever steps is called the election's thread. Nothing else runs on the three, so nothing else
+// can delay a renewal (R15).
 //
 // A process could hold several electors; they share nothing but the credentials.
 #pragma once
@@ -37,13 +38,16 @@ class Elector {
   /// Before start(). "" or why nothing can be recorded there.
   std::string record_to(const std::string& path, observe::RecordingHead head);
   void start();
-  /// Any thread; never blocks, and steps nothing itself.
-  void post(election::Event event) { mailbox_.post(std::move(event)); }
+  /// Steps with what was posted, in the order of the calls, and so calls `changed` and `exited`;
+  /// where another thread is within a step, and before start(), the thread for time does. Never
+  /// waits for a step. Any thread, but not within one.
+  void post(election::Event event);
   /// When the election's thread last went round, for liveness. Any thread.
   Instant heartbeat() const { return Instant(Duration(heartbeat_ns_.load())); }
 
  private:
   void run_election();
+  void step_posted();
   void step(const election::Event& event);
   void perform(election::Action& action, const Observer::Moment& moment);
   template <typename Answer>
@@ -58,10 +62,12 @@ class Elector {
   const std::function<void()> changed_, exited_, before_release_;
   Mailbox mailbox_;
   std::atomic<std::int64_t> heartbeat_ns_;
+  std::atomic<bool> has_started_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> is_dial_queued_ = false;
 
   const std::shared_ptr<kube::ServerClock> server_clock_ = std::make_shared<kube::ServerClock>();
+  const std::shared_ptr<kube::LastLease> last_lease_ = std::make_shared<kube::LastLease>();
   kube::LeaseClient client_;  // requests_'s thread only, apart from cancel() and server_date_s()
   kube::LeaseWatch watch_;    // watches_'s thread only, apart from cancel()
   Worker requests_{"requests"}, watches_{"watch"};

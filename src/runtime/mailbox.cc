@@ -32,12 +32,11 @@ Mailbox::Mailbox()
 }
 
 void Mailbox::post(election::Event event) {
-  {
-    const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
-  }
-  ::eventfd_write(bell_.get(), 1);
+  const std::lock_guard lock(mutex_);
+  events_.push_back(std::move(event));
 }
+
+void Mailbox::ring() { ::eventfd_write(bell_.get(), 1); }
 
 void Mailbox::alarm_at(Instant at) {
   const std::lock_guard lock(mutex_);
@@ -45,22 +44,26 @@ void Mailbox::alarm_at(Instant at) {
   fire_at(timer_, std::max(at, Instant(Duration(1))));  // 0 would turn it off
 }
 
-std::optional<election::Event> Mailbox::take(std::chrono::milliseconds at_most) {
-  while (true) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!events_.empty()) {
-        auto event = std::move(events_.front());
-        events_.pop_front();
-        return event;
-      }
-      if (boot_now() >= alarm_) return election::Tick{};
-    }
-    std::array<pollfd, 2> either{{{timer_.get(), POLLIN, 0}, {bell_.get(), POLLIN, 0}}};
-    if (::poll(either.data(), either.size(), static_cast<int>(at_most.count())) == 0) return {};
-    eventfd_t rings = 0;
-    ::eventfd_read(bell_.get(), &rings);
+void Mailbox::wait(std::chrono::milliseconds at_most) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!events_.empty() || boot_now() >= alarm_) return;
   }
+  std::array<pollfd, 2> either{{{timer_.get(), POLLIN, 0}, {bell_.get(), POLLIN, 0}}};
+  if (::poll(either.data(), either.size(), static_cast<int>(at_most.count())) == 0) return;
+  eventfd_t rings = 0;
+  ::eventfd_read(bell_.get(), &rings);
+}
+
+std::optional<election::Event> Mailbox::take() {
+  const std::lock_guard lock(mutex_);
+  if (!events_.empty()) {
+    auto event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+  if (boot_now() >= alarm_) return election::Tick{};
+  return {};
 }
 
 }  // namespace baton::runtime
