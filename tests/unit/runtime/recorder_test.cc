@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "kube/lease_codec.h"
 #include "observe/codec.h"
 #include "unit/observe/recorded_world.h"
 
@@ -39,6 +42,19 @@ TEST(Recorder, AFullQueueLeavesAGapThatReplaysOver) {
   EXPECT_GT(missed, 0);
   EXPECT_GT(steps, 0);
   EXPECT_LE(missed + steps, kSteps);
+}
+
+// A received Lease keeps all of its object for the next write; none but the rules' part is
+// recorded.
+TEST(Recorder, IsNotGivenWhatNoRuleLooksAt) {
+  const auto lease = kube::decode_lease(R"({"metadata":{"name":"web","uid":"u",
+      "labels":{"team":"others"},"annotations":{"note":"others","baton/term":"ours"},
+      "managedFields":[{"manager":"others"}]},"spec":{"holderIdentity":"a"}})");
+  ASSERT_TRUE(lease.ok()) << lease.error();
+  ASSERT_NE(kube::received(*lease).dump().find("others"), std::string::npos);
+  const std::string text = observe::to_json(election::Event(election::Written{1, *lease})).dump();
+  EXPECT_EQ(text.find("others"), std::string::npos) << text;
+  EXPECT_NE(text.find("ours"), std::string::npos) << text;
 }
 
 }  // namespace
