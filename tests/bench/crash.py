@@ -6,11 +6,13 @@ Pod. An application that ends beside a sidecar that lives.
 """
 
 import concurrent.futures
+import functools
 import os
 import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import uuid
 
@@ -29,9 +31,12 @@ PROFILES = {"aggressive": (4, 10), "balanced": (2, 10), "conservative": (1, 4)} 
 PEER = "client-go 15/10/2"
 PEER_ROUNDS = (2, 10)
 ELECTIONS = (4, 10)  # of each profile or peer
+CROWD = "aggressive, 10 elections at once"
 # Those of a wave go on at once, since most of their time is waiting; not all, since where too many end
-# at the same moment, the processors' own crowd is measured.
-WAVES = (("aggressive",), ("balanced", "conservative", PEER))
+# at the same moment, the processors' own crowd is measured. For the same reason they start apart: what
+# the first leader of a crowd writes comes late to its followers, who count from then. Long rounds first.
+WAVES = (("aggressive",), ("conservative", "balanced", PEER))
+START_APART_S = 0.5
 # Beside e0 to e29, apart from handover's.
 RESTARTED_LEASE, DEAD_APPLICATION_LEASE, WATCHED_LEASE = "e45", "e46", "e44"
 
@@ -70,25 +75,63 @@ class Application:
 
 # A leader killed.
 
+class Timetable:
+    """Expiries of Leases, so far apart that no election's LISTs are within another one's take-over.
+    One that comes within 100 ms of another LIST of Leases may have to wait for so long: until the API
+    server's watch cache has caught up with etcd, which it asks for its progress once in 100 ms
+    (progressRequestPeriod of k8s.io/apiserver/pkg/storage/cacher)."""
+
+    def __init__(self):
+        self._mutex = threading.Lock()
+        self._taken = []
+
+    def take(self, expiry_ns, silence_ns):
+        """False if another one is too near. silence_ns: when followers ask whether their watch is
+        still alive (R16)."""
+        def span(from_ns, begin_ms, end_ms):
+            return from_ns + begin_ms * 1_000_000, from_ns + end_ms * 1_000_000
+        quiet = [span(expiry_ns, -150, 100)]
+        # After the take-over the one that is started anew lists too.
+        lists = [span(silence_ns, 0, 150), span(expiry_ns, 0, 500)]
+        def collide(some, others):
+            return any(begin < other_end and other_begin < end
+                       for begin, end in some for other_begin, other_end in others)
+        with self._mutex:
+            if any(collide(quiet, others) or collide(lists, other_quiet)
+                   for other_quiet, others in self._taken):
+                return False
+            self._taken.append((quiet, lists))
+            return True
+
+
 def measure_killed(stage, report, leases, size):
-    jobs = {profile: [(kill_baton, lease, rounds[size]) for lease in leases[profile]]
-            for profile, rounds in PROFILES.items()}
-    jobs[PEER] = [(kill_client_go, f"peer-crash-{number}", PEER_ROUNDS[size])
-                  for number in range(ELECTIONS[size])]
+    def of_baton(profile, timetable):
+        kill = functools.partial(kill_baton, stage, profile, timetable)
+        return [(kill, lease, PROFILES[profile][size]) for lease in leases[profile]]
+    timetable = Timetable()
+    jobs = {profile: of_baton(profile, timetable) for profile in PROFILES}
+    jobs[PEER] = [(functools.partial(kill_client_go, stage), f"peer-crash-{number}",
+                   PEER_ROUNDS[size]) for number in range(ELECTIONS[size])]
+    waves = list(WAVES)
+    if size > 0:
+        jobs[CROWD] = of_baton("aggressive", None)
+        waves.insert(1, (CROWD,))
     found = {name: [] for name in jobs}
-    for wave in WAVES:
+    for wave in waves:
         stage.progress(f"leaders are killed: {' and '.join(wave)}")
         with concurrent.futures.ThreadPoolExecutor(sum(len(jobs[name]) for name in wave)) as pool:
-            running = [(name, pool.submit(kill, stage, name, lease, rounds))
-                       for name in wave for kill, lease, rounds in jobs[name]]
+            running = []
+            for name, job in [(name, job) for name in wave for job in jobs[name]]:
+                running.append((name, pool.submit(*job)))
+                time.sleep(START_APART_S)
             for name, one in running:
                 found[name] += one.result()
-    totals = {name: [total for total, _ in rounds] for name, rounds in found.items()}
-    beyond = {name: [over for _, over in found[name]] for name in PROFILES}
+    totals = {name: [total for total, _ in found[name]] for name in (*PROFILES, PEER)}
+    beyond = {name: [over for _, over in rounds] for name, rounds in found.items() if name != PEER}
     report_killed(report, totals, beyond, stage.delay_ms)
 
 
-def kill_baton(stage, profile, lease, rounds):
+def kill_baton(stage, profile, timetable, lease, rounds):
     """[(seconds without a leader, ms beyond the Lease's expiry)]"""
     found = []
     with Election(stage, "baton", lease, flags=["--profile", profile]) as election:
@@ -99,9 +142,15 @@ def kill_baton(stage, profile, lease, rounds):
             with FirstYes(followers) as first_yes:
                 stream = leader.connect()
                 stream.follow()
-                document = stream.next_event()  # a renewal has just counted
-                deadline_ns = int(document["deadlineBoottimeNs"])
-                sent_ns = deadline_ns - lease_ns(document, "renewDeadlineMs")
+                while True:
+                    document = stream.next_event()  # a renewal has just counted
+                    deadline_ns = int(document["deadlineBoottimeNs"])
+                    sent_ns = deadline_ns - lease_ns(document, "renewDeadlineMs")
+                    expiry_ns = sent_ns + lease_ns(document, "durationMs")
+                    silence_ns = (sent_ns + lease_ns(document, "durationMs") * 3 // 5
+                                  + lease_ns(document, "requestTimeoutMs"))
+                    if timetable is None or timetable.take(expiry_ns, silence_ns):
+                        break
                 # Between two renewals: of one under way nobody knows whether it counts.
                 kill_ns = sent_ns + random.uniform(0.1, 0.9) * lease_ns(document, "renewPeriodMs")
                 time.sleep(max(0, kill_ns - now_ns()) / 1e9)
@@ -111,7 +160,6 @@ def kill_baton(stage, profile, lease, rounds):
                     application.end()
                 yes_ns = first_yes.wait_ns(120, f"SIGKILL to {leader.name}")
                 stream.close()
-            expiry_ns = sent_ns + lease_ns(document, "durationMs")
             found.append(((yes_ns - kill_ns) / 1e9, (yes_ns - expiry_ns) / 1e6))
             leader.restart()
     return found
@@ -121,7 +169,7 @@ def lease_ns(document, field):
     return document["lease"][field] * 1_000_000
 
 
-def kill_client_go(stage, _, lease, rounds):
+def kill_client_go(stage, lease, rounds):
     """[(seconds without a leader, None)]"""
     found = []
     with Election(stage, "client-go", lease) as election:
@@ -142,13 +190,18 @@ def report_killed(report, totals, beyond, delay_ms):
                 " whole Pod, sidecar and application. client-go's local HTTP is asked every 20 ms."
                 " What is beyond the Lease's expiry has its zero one lease duration after the"
                 " leader *sent* its last renewal; followers count from when they received it, so"
-                " its way to them is part of the figure.")
+                " its way to them is part of the figure. Then one of them reads the Lease and takes"
+                " it. The API server may let that read wait for up to 100 ms if Leases have been"
+                " listed just before, since it asks etcd once in 100 ms how far its watch cache is"
+                " behind; so the goals are for leaders that end apart from each other.")
     for name, values in totals.items():
         report.row(KILLED, f"{name}, time without a leader", values, "s")
     for name, values in beyond.items():
         report.row(KILLED, f"{name}, beyond the Lease's expiry", values, "ms")
-        report.goal(KILLED, f"{name}: p99 beyond the Lease's expiry, ms", percentile(values, 0.99),
-                    50 + 3 * delay_ms, ratio=False)  # the last event, a read, the write
+        if name != CROWD:
+            report.goal(
+                KILLED, f"{name}: p99 beyond the Lease's expiry, ms", percentile(values, 0.99),
+                50 + 3 * delay_ms, ratio=False)  # the last event, a read, the write
     report.goal(KILLED, "balanced: p50 of the time without a leader over client-go's",
                 percentile(totals["balanced"], 0.5) / percentile(totals[PEER], 0.5), 1)
     report.glance("leader is killed, until the next one leads: p50 / max",
