@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/failpoint.h"
@@ -65,13 +68,13 @@ Claim read_claim(const http::Headers& headers, const std::vector<std::string>& s
   return claim;
 }
 
-/// A request on its way through. Answers are given on its server's thread, nothing else is.
+/// A request on its way through. It is answered on its listener's thread.
 class Gateway::Request final : public Passage, public std::enable_shared_from_this<Request> {
  public:
-  Request(Gateway& gateway, http::Server& server, std::shared_ptr<http::Exchange> exchange,
+  Request(Gateway& gateway, Listener& listener, std::shared_ptr<http::Exchange> exchange,
           const Claim& claim)
       : gateway_(gateway),
-        server_(server),
+        listener_(listener),
         exchange_(std::move(exchange)),
         scope_(claim.scope),
         token_(claim.token) {}
@@ -81,7 +84,7 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
     http::Request request = exchange_->request();
     request.headers = end_to_end(request.headers);
     request.headers.emplace_back("Via", "1.1 baton");
-    sending_ = gateway_.upstream_->send(
+    sending_ = listener_.upstream->send(
         std::move(request),
         [self = shared_from_this()](http::Reply reply) { self->done(std::move(reply)); });
   }
@@ -119,37 +122,47 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
   }
 
  private:
-  /// Upstream's thread.
+  /// The listener's thread.
   void done(http::Reply reply) {
     failpoint(Failpoint::fence_forwarded);
-    const std::lock_guard lock(gateway_.mutex_);
-    sending_.reset();            // which holds this
-    conclude(std::move(reply));  // first: once nothing is in flight, a stop waits for no answer
+    std::unique_lock lock(gateway_.mutex_);
+    sending_.reset();  // which holds this
+    auto response = conclude(std::move(reply));
+    lock.unlock();
+    // First: once nothing is in flight, a stop waits for no answer.
+    if (response) exchange_->reply(std::move(*response));
+    lock.lock();
     gateway_.scopes_.find(scope_)->second.gate->leave(shared_from_this());
     gateway_.left_.notify_all();
   }
 
-  void conclude(http::Reply reply) {
+  /// The answer, unless the one who asked has gone.
+  std::optional<http::Response> conclude(http::Reply reply) {
     const int status = reply.response.status;
     if (reply.kind == http::IoKind::ok && status >= 200) {
       gateway_.last_failure_.clear();
-      return finish("forwarded", passed_on(std::move(reply.response)));
+      gateway_.count(scope_, "forwarded");
+      return passed_on(std::move(reply.response));
     }
     if (cut_by_ > 0) {
-      return finish("cut", with_highest(plain(502, "cut off: the token " + std::to_string(cut_by_) +
-                                                       " has come; what the service did of this "
-                                                       "is unknown"),
-                                        cut_by_));
+      gateway_.count(scope_, "cut");
+      return with_highest(plain(502, "cut off: the token " + std::to_string(cut_by_) +
+                                         " has come; what the service did of this is unknown"),
+                          cut_by_);
     }
-    if (reply.kind == http::IoKind::canceled) return gateway_.count(scope_, "abandoned");
+    if (reply.kind == http::IoKind::canceled) {
+      gateway_.count(scope_, "abandoned");
+      return {};
+    }
+    gateway_.count(scope_, "failed");
     if (reply.what.empty()) reply.what = "an answer of status " + std::to_string(status);
     const bool is_sent = reply.kind != http::IoKind::not_sent;
     if (std::exchange(gateway_.last_failure_, reply.what) != reply.what) {
       observe::log(Level::warning, "no answer from the service",
                    {{"reason", reply.what}, {"sent", is_sent}});
     }
-    finish("failed", plain(502, reply.what + (is_sent ? "; what the service did is unknown"
-                                                      : "; nothing was sent")));
+    return plain(
+        502, reply.what + (is_sent ? "; what the service did is unknown" : "; nothing was sent"));
   }
 
   http::Response passed_on(http::Response response) const {
@@ -176,13 +189,13 @@ class Gateway::Request final : public Passage, public std::enable_shared_from_th
 
   void finish(const char* result, http::Response response) {
     gateway_.count(scope_, result);
-    server_.post([exchange = exchange_, response = std::move(response)]() mutable {
+    listener_.server->post([exchange = exchange_, response = std::move(response)]() mutable {
       exchange->reply(std::move(response));
     });
   }
 
   Gateway& gateway_;
-  http::Server& server_;
+  Listener& listener_;
   const std::shared_ptr<http::Exchange> exchange_;
   const std::string scope_;
   const std::int64_t token_;
@@ -205,8 +218,7 @@ Gateway::Gateway(Options options, std::unique_ptr<StateFile> state)
                      .Name("baton_fence_requests_in_flight")
                      .Help("Requests that are with the service now.")
                      .Register(registry_)),
-      upstream_(std::make_unique<Upstream>(options_.upstream, options_.upstream_trust,
-                                           options_.upstream_timeout)) {
+      recorder_(std::make_unique<boost::asio::thread_pool>(1)) {
   // From 0 on: what begins at 1 has not increased for Prometheus.
   for (const char* result : {"bad_token", "bad_scope"}) requests_of("", result);
   const Tokens tokens = state_->tokens();
@@ -222,6 +234,8 @@ Gateway::Gateway(Options options, std::unique_ptr<StateFile> state)
   }
 }
 
+Gateway::~Gateway() { stop(); }
+
 Result<std::unique_ptr<Gateway>> Gateway::open(Options options, std::unique_ptr<StateFile> state) {
   std::unique_ptr<Gateway> gateway(new Gateway(std::move(options), std::move(state)));
   std::string error = gateway->listen(gateway->options_.listen_addresses, false);
@@ -231,20 +245,24 @@ Result<std::unique_ptr<Gateway>> Gateway::open(Options options, std::unique_ptr<
 }
 
 std::string Gateway::listen(const std::vector<std::string>& addresses, bool is_probe) {
-  auto& servers = is_probe ? probes_ : servers_;
+  auto& listeners = is_probe ? probes_ : listeners_;
   for (const std::string& address : addresses) {
     http::ServerOptions options{.address = address, .limits = {}, .tls = nullptr};
     if (!is_probe) {
       options.limits.body_bytes = kMostBodyBytes;
       options.limits.request_timeout = kRequestTimeout;
     }
-    http::Handler handler = [this, index = servers.size()](const auto& exchange) {
-      take(*servers_[index], exchange);
+    http::Handler handler = [this, index = listeners.size()](const auto& exchange) {
+      take(listeners_[index], exchange);
     };
     if (is_probe) handler = [this](const auto& exchange) { answer_probe(*exchange); };
     auto server = http::Server::listen(options, std::move(handler));
     if (server.ok()) {
-      servers.push_back(std::move(server).value());
+      Listener& listener = listeners.emplace_back();
+      listener.server = std::move(server).value();
+      if (is_probe) continue;
+      listener.upstream = Upstream::make(*listener.server, options_.upstream,
+                                         options_.upstream_trust, options_.upstream_timeout);
     } else if (!address.starts_with('[') || server.error().find("in use") != std::string::npos) {
       return server.error();
     } else {  // this host has no such address
@@ -252,12 +270,12 @@ std::string Gateway::listen(const std::vector<std::string>& addresses, bool is_p
                    {{"address", address}, {"reason", server.error()}});
     }
   }
-  return servers.empty() && !is_probe ? "listen: none of the addresses is one of this host" : "";
+  return listeners.empty() && !is_probe ? "listen: none of the addresses is one of this host" : "";
 }
 
 void Gateway::start() {
-  for (const auto& server : servers_) server->start();
-  for (const auto& server : probes_) server->start();
+  for (const auto& one : listeners_) one.server->start();
+  for (const auto& one : probes_) one.server->start();
   for (const auto& [scope, token] : state_->tokens()) {
     observe::log(Level::info, "fencing", {{"scope", scope}, {"highest", token}});
   }
@@ -272,19 +290,19 @@ void Gateway::stop() {
                                  [](const auto& one) { return one.second.gate->is_empty(); });
     });
   }
-  for (const auto& server : servers_) server->stop();  // cuts what is left: its askers are gone
-  for (const auto& server : probes_) server->stop();
-  upstream_.reset();
+  for (const auto& one : listeners_) one.server->stop();  // and with it what is left
+  for (const auto& one : probes_) one.server->stop();
+  recorder_->join();
 }
 
-/// A server's thread.
-void Gateway::take(http::Server& server, const std::shared_ptr<http::Exchange>& exchange) {
+/// The listener's thread.
+void Gateway::take(Listener& listener, const std::shared_ptr<http::Exchange>& exchange) {
   const Claim claim = read_claim(exchange->request().headers, options_.scopes);
   if (claim.status != 200) {
     count("", claim.status == 400 ? "bad_token" : "bad_scope");
     return exchange->reply(plain(claim.status, claim.reason));
   }
-  const auto request = std::make_shared<Request>(*this, server, exchange, claim);
+  const auto request = std::make_shared<Request>(*this, listener, exchange, claim);
   {
     const std::lock_guard lock(mutex_);
     if (is_stopping_) return exchange->reply(plain(503, "the gateway is being stopped"));
@@ -299,7 +317,7 @@ void Gateway::take(http::Server& server, const std::shared_ptr<http::Exchange>& 
 }
 
 void Gateway::record(const std::string& scope, std::int64_t token) {
-  upstream_->run([this, scope, token] {
+  boost::asio::post(*recorder_, [this, scope, token] {
     const std::string error = state_->raise(scope, token);
     observe::log(error.empty() ? Level::info : Level::error,
                  error.empty() ? "higher token recorded" : "higher token not recorded",
@@ -311,7 +329,7 @@ void Gateway::record(const std::string& scope, std::int64_t token) {
 }
 
 void Gateway::drain(const std::string& scope, std::int64_t token) {
-  http::Server& server = *servers_.front();
+  http::Server& server = *listeners_.front().server;
   server.post([this, &server, scope, token] {
     server.after(options_.drain, [this, scope, token] {
       const std::lock_guard lock(mutex_);

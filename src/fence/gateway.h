@@ -19,6 +19,10 @@
 #include "fence/upstream.h"
 #include "http/server.h"
 
+namespace boost::asio {
+class thread_pool;
+}
+
 namespace baton::fence {
 
 inline constexpr std::size_t kMostBodyBytes = std::size_t{1} << 20;  // of a request
@@ -49,7 +53,7 @@ class Gateway {
  public:
   /// Binds its listeners; the error names the address and the reason.
   static Result<std::unique_ptr<Gateway>> open(Options options, std::unique_ptr<StateFile> state);
-  ~Gateway() { stop(); }
+  ~Gateway();
 
   void start();
   /// Refuses what comes, lets what is in flight end for at most the time to drain, and cuts the
@@ -58,6 +62,10 @@ class Gateway {
 
  private:
   class Request;
+  struct Listener {
+    std::unique_ptr<http::Server> server;
+    std::unique_ptr<Upstream> upstream;
+  };
   struct Scope {
     std::unique_ptr<Gate> gate;
     std::int64_t last_told = 0;  // the stale token that was logged last
@@ -65,7 +73,7 @@ class Gateway {
 
   Gateway(Options options, std::unique_ptr<StateFile> state);
   std::string listen(const std::vector<std::string>& addresses, bool is_probe);
-  void take(http::Server& server, const std::shared_ptr<http::Exchange>& exchange);
+  void take(Listener& listener, const std::shared_ptr<http::Exchange>& exchange);
   void answer_probe(http::Exchange& exchange);
   void record(const std::string& scope, std::int64_t token);
   void drain(const std::string& scope, std::int64_t token);
@@ -85,15 +93,16 @@ class Gateway {
   prometheus::Family<prometheus::Gauge>& highest_;
   prometheus::Family<prometheus::Gauge>& in_flight_;
 
-  std::mutex mutex_;  // protects what follows, up to the servers
+  std::vector<Listener> listeners_, probes_;  // outlive the requests
+
+  std::mutex mutex_;  // protects what follows, up to the recorder
   std::condition_variable left_;
   std::map<std::string, Scope, std::less<>> scopes_;
   std::string why_not_recorded_;
   std::string last_failure_;  // of the service that was logged; "" since it has answered
   bool is_stopping_ = false;
 
-  std::vector<std::unique_ptr<http::Server>> servers_, probes_;
-  std::unique_ptr<Upstream> upstream_;  // its threads use all of the above
+  std::unique_ptr<boost::asio::thread_pool> recorder_;  // a thread that waits for the disk
 };
 
 }  // namespace baton::fence

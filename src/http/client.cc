@@ -20,23 +20,6 @@
 namespace baton::http {
 namespace {
 
-std::string text_of(const error_code& error) {
-  const bool is_end = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
-  return is_end ? "closed by the peer" : error.message();
-}
-
-std::string name_of(const Endpoint& endpoint) {
-  if (endpoint.host.starts_with("unix:")) return endpoint.host;
-  const bool is_ipv6 = endpoint.host.find(':') != std::string::npos;
-  return (is_ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" +
-         std::to_string(endpoint.port);
-}
-
-std::string authority_of(const Endpoint& endpoint) {
-  if (!endpoint.authority.empty()) return endpoint.authority;
-  return endpoint.host.starts_with("unix:") ? "localhost" : name_of(endpoint);
-}
-
 class ConnectionImpl final : public Connection {
  public:
   ConnectionImpl(Endpoint endpoint, std::shared_ptr<TlsContext> tls, ClientLimits limits)
@@ -79,14 +62,9 @@ class ConnectionImpl final : public Connection {
   }
 
   void close() override {
-    error_code ignored;
-    if (stream_) stream_->socket.close(ignored);
+    if (stream_) stream_->close();
     io_->restart();
     io_->poll();  // the operations that the close has aborted
-    if (stream_ && stream_->tls) {
-      // OpenSSL forgets the session of a connection that was not shut down.
-      SSL_set_shutdown(stream_->tls->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    }
     stream_.reset();
     connected_ = is_streaming_ = has_read_ = false;
   }
@@ -201,13 +179,11 @@ class ConnectionImpl final : public Connection {
 
   Failure start_tls(Instant deadline) {
     const std::string doing = "TLS with " + name_;
-    SSL_CTX_up_ref(context_->native());
-    asio::ssl::context context(context_->native());  // gives the reference back
-    asio::ssl::stream<Stream::Socket&>& tls = stream_->tls.emplace(stream_->socket, context);
-    SSL* ssl = tls.native_handle();
-    if (!context_->prepare(ssl, endpoint_.host)) {
+    if (!stream_->begin_tls(*context_, endpoint_.host)) {
       return {IoKind::not_sent, doing + ": not a server name: " + endpoint_.host};
     }
+    asio::ssl::stream<Stream::Socket&>& tls = *stream_->tls;
+    SSL* ssl = tls.native_handle();
     Failure failure = await(deadline, IoKind::not_sent, doing, [&](auto handler) {
       tls.async_handshake(asio::ssl::stream_base::client, handler);
     });
@@ -326,6 +302,18 @@ class ConnectionImpl final : public Connection {
 };
 
 }  // namespace
+
+std::string name_of(const Endpoint& endpoint) {
+  if (endpoint.host.starts_with("unix:")) return endpoint.host;
+  const bool is_ipv6 = endpoint.host.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" +
+         std::to_string(endpoint.port);
+}
+
+std::string authority_of(const Endpoint& endpoint) {
+  if (!endpoint.authority.empty()) return endpoint.authority;
+  return endpoint.host.starts_with("unix:") ? "localhost" : name_of(endpoint);
+}
 
 std::unique_ptr<Connection> Connection::make(Endpoint endpoint, std::shared_ptr<TlsContext> tls,
                                              ClientLimits limits) {

@@ -36,6 +36,10 @@ struct Endpoint {
   std::uint16_t port = 0;
   std::string authority;  // Host header; "" : host:port
 };
+/// "host:port" or "unix:/path", for people.
+std::string name_of(const Endpoint& endpoint);
+/// The Host header.
+std::string authority_of(const Endpoint& endpoint);
 
 enum class IoKind {
   ok,

@@ -61,6 +61,7 @@ class ServerImpl final : public Server {
   }
 
   void post(std::function<void()> work) override { asio::post(io_, std::move(work)); }
+  asio::io_context& context() override { return io_; }
 
   std::function<void()> after(election::Duration delay, std::function<void()> work) override {
     struct Timer {

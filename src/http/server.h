@@ -17,6 +17,10 @@
 #include "election/time.h"
 #include "http/message.h"
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace baton::http {
 
 struct ServerLimits {
@@ -93,6 +97,8 @@ class Server {
 
   /// Runs `work` soon on the server's thread. From any thread; never blocks.
   virtual void post(std::function<void()> work) = 0;
+  /// What the server's thread runs, for other work of that thread.
+  virtual boost::asio::io_context& context() = 0;
   /// Runs `work` on the server's thread at `delay` from now. Server's thread only. The returned
   /// function cancels it.
   virtual std::function<void()> after(election::Duration delay, std::function<void()> work) = 0;

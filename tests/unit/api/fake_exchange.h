@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ class FakeServer : public http::Server {
       if (const auto one = weak.lock()) one->work = nullptr;
     };
   }
+  boost::asio::io_context& context() override { throw std::logic_error("there are no sockets"); }
   bool try_hold(http::Exchange&) override { return places-- > 0; }
   std::string address() const override { return "127.0.0.1:4040"; }
   int open_connections() const override { return 0; }

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "support/certificates.h"
 #include "unit/http/pair.h"
@@ -77,7 +79,8 @@ class FenceGateway : public testing::Test {
                     .listen_addresses = {gate_address_},
                     .probe_addresses = {"unix:" + folder_.path("probes")},
                     .max_jump = 1000,
-                    .drain = drain};
+                    .drain = drain,
+                    .upstream_timeout = timeout_};
     auto gateway = Gateway::open(std::move(options), std::move(state).value());
     ASSERT_TRUE(gateway.ok()) << gateway.error();
     gateway_ = std::move(gateway).value();
@@ -109,6 +112,7 @@ class FenceGateway : public testing::Test {
   const std::string gate_address_ = "unix:" + folder_.path("gate");
   std::string service_address_ = "unix:" + folder_.path("service");
   std::shared_ptr<Trust> trust_;
+  Duration timeout_ = kPatience;
   std::unique_ptr<http::Server> service_;
   std::unique_ptr<Gateway> gateway_;
 };
@@ -271,6 +275,69 @@ TEST_F(FenceGateway, WhatCannotBeRecordedIsNotForwarded) {
   std::filesystem::remove(state_path_ + ".next");
   EXPECT_EQ(send(post("41")).response.status, 200);
   EXPECT_EQ(probe("/readyz"), "ok\n");
+}
+
+TEST_F(FenceGateway, KeepsConnectionsToTheServiceAsLongAsThatDoes) {
+  int seen = 0;
+  serve([&](const auto& exchange) {
+    ++seen;
+    exchange->reply({200, {}, std::to_string(service_->open_connections())});
+  });
+  start();
+  EXPECT_EQ(send(post("41")).response.body, "1");
+  EXPECT_EQ(send(post("41")).response.body, "1");
+  service_.reset();
+  serve(answer);  // which knows nothing of the connection before
+  const Reply reply = send(post("41", "new"));
+  EXPECT_EQ(reply.response.body, "new") << reply.what;
+}
+
+TEST_F(FenceGateway, ManyAtOnceGetTheirOwnAnswers) {
+  constexpr int kClients = 20;
+  constexpr int kRequests = 50;
+  serve(answer);
+  start();
+  std::atomic<int> right = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&, i] {
+      const auto connection = http::Connection::make(http::endpoint_of(gate_address_), nullptr);
+      for (int j = 0; j < kRequests; ++j) {
+        const std::string body(static_cast<std::size_t>(i * kRequests + j), 'x');
+        right += connection->exchange(post("41", body), http::soon()).response.body == body;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(right, kClients * kRequests);
+}
+
+TEST_F(FenceGateway, FindsItsServiceByName) {
+  service_address_ = "127.0.0.1:0";
+  serve(answer);
+  service_address_ = "localhost" + service_->address().substr(9);
+  start();
+  const Reply reply = send(post("41", "by name"));
+  EXPECT_EQ(reply.response.body, "by name") << reply.what;
+  service_.reset();
+  gateway_.reset();
+  const std::string no_name(64, 'x');  // nor a label, so that no server is asked
+  service_address_ = no_name + ":80";
+  start();
+  const std::string body = send(post("41")).response.body;
+  EXPECT_TRUE(body.starts_with("resolve " + no_name + ": ")) << body;
+  EXPECT_TRUE(body.ends_with("; nothing was sent\n")) << body;
+}
+
+TEST_F(FenceGateway, WaitsForAnAnswerNoLongerThanTheTimeout) {
+  timeout_ = 50ms;
+  std::vector<std::shared_ptr<http::Exchange>> held;
+  serve([&](const auto& exchange) { held.push_back(exchange); });
+  start();
+  EXPECT_TRUE(
+      send(post("41"))
+          .response.body.ends_with(": deadline exceeded; what the service did is unknown\n"));
+  service_->stop();
 }
 
 TEST_F(FenceGateway, AServiceThatIsAwayOrGivesNoAnswer) {
