@@ -74,7 +74,7 @@ def resign(candidate):
 
 
 def measure(stage, report, quick):
-    seconds, rounds, hand_overs, renew_s = (2, 3, 2, 15) if quick else (5, 10, 10, 60)
+    seconds, rounds, hand_overs, renew_s = (2, 3, 2, 12) if quick else (5, 10, 10, 60)
     core, other = cores()
     generator = ["taskset", "-c", str(other), stage.build / "load_generator"]
     where = (f"core {core}, the load generator to core {other}" if core != other else

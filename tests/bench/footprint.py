@@ -34,7 +34,7 @@ GROWTH_BYTES = 256  # times are written with more digits or with fewer
 def measure(stage, report, quick):
     """Of the binary in the image that BATON_IMAGE_ARCHIVE names; without it, of the build's."""
     idle_s, requests, renewals, starts = (
-        (15, 100_000, 100_000, 5) if quick else (60, 1_000_000, 1_000_000, 30))
+        (12, 100_000, 100_000, 5) if quick else (60, 1_000_000, 1_000_000, 30))
     programs, linked = stage.build, "shared"
     if archive := os.environ.get("BATON_IMAGE_ARCHIVE"):
         folder, linked = stage.dir / "image", "static"

@@ -192,7 +192,7 @@ def measure(stage, report, quick):
 
 
 def measure_ways(stage, report, quick):
-    rounds, idle_s = (5, 10) if quick else (20, 30)
+    rounds, idle_s = (5, 8) if quick else (20, 30)
     times = {}
     for kind, lease in LEASES.items():
         with Election(stage, kind, lease) as election:

@@ -54,7 +54,7 @@ class Crowd(Election):
 
 def measure(stage, report, quick):
     if quick:
-        idle_sizes, sizes, elections, idle_s = (3, 30), (3, 30, 100), 30, 10
+        idle_sizes, sizes, elections, idle_s = (3, 30), (3, 30, 100), 30, 8
     else:
         idle_sizes, sizes, elections, idle_s = (3, 30, 300), (3, 10, 30, 100, 300, 500), 300, 60
     report.note(SECTION, f"Requests on Leases over {idle_s} s in which nothing happens, from the"
