@@ -277,19 +277,27 @@ TEST_F(FenceGateway, WhatCannotBeRecordedIsNotForwarded) {
   EXPECT_EQ(probe("/readyz"), "ok\n");
 }
 
-TEST_F(FenceGateway, KeepsConnectionsToTheServiceAsLongAsThatDoes) {
-  int seen = 0;
-  serve([&](const auto& exchange) {
-    ++seen;
-    exchange->reply({200, {}, std::to_string(service_->open_connections())});
+TEST_F(FenceGateway, KeepsItsConnectionToTheService) {
+  const http::RawServer once([](int descriptor) {  // nobody answers on a second one
+    for (const char* body : {"a", "b"}) {
+      http::read_request(descriptor);
+      http::say(descriptor, std::string("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n") + body);
+    }
   });
+  service_address_ = "127.0.0.1:" + std::to_string(once.endpoint().port);
   start();
-  EXPECT_EQ(send(post("41")).response.body, "1");
-  EXPECT_EQ(send(post("41")).response.body, "1");
+  EXPECT_EQ(send(post("41")).response.body, "a");
+  EXPECT_EQ(send(post("41")).response.body, "b");
+}
+
+TEST_F(FenceGateway, ReplacesAConnectionThatTheServiceHasClosed) {
+  serve(answer);
+  start();
+  EXPECT_EQ(send(post("41", "before")).response.body, "before");
   service_.reset();
-  serve(answer);  // which knows nothing of the connection before
-  const Reply reply = send(post("41", "new"));
-  EXPECT_EQ(reply.response.body, "new") << reply.what;
+  serve(answer);
+  const Reply reply = send(post("41", "after"));
+  EXPECT_EQ(reply.response.body, "after") << reply.what;
 }
 
 TEST_F(FenceGateway, ManyAtOnceGetTheirOwnAnswers) {
