@@ -106,8 +106,10 @@ void Election::Impl::learn_from_winner(const Sighting& sighting) {
                                    ? spread_of(lease->holder, Duration(1)) != Duration::zero()
                                    : gives_way() && now_ >= own_go();
   if (!may_have_waited) measure_write(std::min(now_ - turn, times_.request_timeout));
-  const bool is_hand_over = !known->annotated(annotation::kTerm).empty();
-  if (is_hand_over) ++passed_over_;
+  // After a term that this one has followed, who led in it or its replacement follows now. A term
+  // that was over when this one came says nothing: all others may have been passed over too.
+  const bool has_followed = !known->holder.empty() || memory_.newest->by_watch != 0;
+  if (has_followed && !known->annotated(annotation::kTerm).empty()) ++passed_over_;
 }
 
 // R17: how long a write takes to reach a watch, smoothed over a few; the others' is like ours.

@@ -293,14 +293,28 @@ TEST_F(R17, NorDoesALoneFollowerWaitThatWasPassedOver) {
 
 // Both may have followed since before the first term of all.
 TEST_F(R17, NobodyIsPassedOverByTheFirstTerm) {
+  Runner& a = world.add(of_three("a"));
+  a.fate = no_write_arrives;  // nor its creation
+  world.run_for(seconds(1));
   Lease created = held_lease("", 15);
   created.annotations = {{annotation::kFormat, "1"}};
   world.store.create(created);
-  Runner& a = world.add(of_three("a"));
-  a.fate = no_write_arrives;
   world.run_for(seconds(16));  // its turn has come
   Lease won = held_lease("winner", 15);
   become(world.store, won);
+  world.run_for(seconds(5));
+  a.fate = [](const LeaseWrite*) { return served(); };
+  EXPECT_EQ(writes_after_a_release(world, a), Duration::zero());
+}
+
+// Nor by who took what was released before they came, as after a scale-up from none: nobody has led
+// before who would follow now.
+TEST_F(R17, NobodyIsPassedOverInATermThatNobodyHasFollowed) {
+  world.store.create(released_lease(400));
+  Runner& a = world.add(of_three("a"));
+  a.fate = no_write_arrives;
+  world.run_for(seconds(1));
+  become(world.store, held_lease("winner", 15));
   world.run_for(seconds(5));
   a.fate = [](const LeaseWrite*) { return served(); };
   EXPECT_EQ(writes_after_a_release(world, a), Duration::zero());
